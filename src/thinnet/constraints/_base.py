@@ -1,0 +1,25 @@
+"""The contract of a constraint: a set that the weights are projected onto after every step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from thinnet.rule import Rule
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Constraint(Rule):
+    """A set C of allowed weights; the optimizer's step is followed by the projection onto it."""
+
+    @abstractmethod
+    def project(self, w: Tensor) -> Tensor:
+        """argmin_{u in C} ‖u − w‖, of w's shape `(*stack, out, in, ...)`; idempotent."""
+
+    def __mul__(self, factor: float) -> Constraint:  # type: ignore[override]
+        """Itself: a bound is not a strength, so scaling a sum of rules leaves it as it is."""
+        return self
+
+    __rmul__ = __mul__  # type: ignore[assignment]

@@ -1,0 +1,5 @@
+"""The errors and warnings that thinnet raises by name."""
+
+
+class NoEffectWarning(UserWarning):
+    """A rule, a rate or a setting that changes nothing as it is given."""
