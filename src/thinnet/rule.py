@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from abc import ABC
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
@@ -20,11 +19,11 @@ Coupling = Literal["elements", "outputs", "inputs"]
 
 
 @dataclass(frozen=True, eq=False)
-class Rule(ABC):
+class Rule:
     """Anything that a plan may put on a parameter.
 
-    A rule holds settings and calls pure functions. Its *dials* are the fields that say how strongly it acts; each may be
-    a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)`, member by member.
+    A rule holds settings and calls pure functions. Its *dials* are the fields that say how strongly it acts; each may
+    be a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)`, member by member.
 
     `a + b` puts both on the same parameter.
     """
@@ -117,7 +116,7 @@ def spread(dial: Strength, w: Tensor) -> Strength:
         return dial
     if dial.shape != w.shape[: dial.ndim]:
         raise ValueError(
-            f"a strength of shape {tuple(dial.shape)} needs weights that begin with these dimensions, got {tuple(w.shape)}."
+            f"a strength of shape {tuple(dial.shape)} needs weights of leading dimensions alike, got {tuple(w.shape)}."
         )
     return dial.reshape(*dial.shape, *(1,) * (w.ndim - dial.ndim))
 

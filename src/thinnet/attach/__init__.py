@@ -1,1 +1,1 @@
-
+"""A plan at work inside an optimizer's step."""

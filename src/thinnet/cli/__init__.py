@@ -1,1 +1,1 @@
-
+"""The command line: thinnet fit, predict and demo."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
 
@@ -18,8 +19,8 @@ class Constraint(Rule):
     def project(self, w: Tensor) -> Tensor:
         """argmin_{u in C} ‖u − w‖, of w's shape `(*stack, out, in, ...)`; idempotent."""
 
-    def __mul__(self, factor: float) -> Constraint:  # type: ignore[override]
+    def __mul__(self, factor: float) -> Self:
         """Itself: a bound is not a strength, so scaling a sum of rules leaves it as it is."""
         return self
 
-    __rmul__ = __mul__  # type: ignore[assignment]
+    __rmul__ = __mul__

@@ -1,1 +1,1 @@
-
+"""Layers that drop nodes at random while a network trains."""

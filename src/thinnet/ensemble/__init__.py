@@ -1,1 +1,1 @@
-
+"""Many predictions made one: sampling, uncertainty and selection."""

@@ -1,1 +1,1 @@
-
+"""Which rule governs which parameter, and what is wrong with it."""

@@ -1,1 +1,1 @@
-
+"""Many regularized networks of one architecture, trained as one."""

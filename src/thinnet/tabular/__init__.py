@@ -1,1 +1,1 @@
-
+"""Tables in, scikit-learn estimators out."""
