@@ -23,7 +23,8 @@ class Rule:
     """Anything that a plan may put on a parameter.
 
     A rule holds settings and calls pure functions. Its *dials* are the fields that say how strongly it acts; each may
-    be a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)`, member by member.
+    be a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)` member by
+    member.
 
     `a + b` puts both on the same parameter.
     """

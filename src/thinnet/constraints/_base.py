@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +12,7 @@ from thinnet.rule import Rule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Constraint(Rule):
+class Constraint(Rule, ABC):
     """A set C of allowed weights; the optimizer's step is followed by the projection onto it."""
 
     @abstractmethod

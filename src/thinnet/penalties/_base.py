@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from thinnet.rule import Rule, Strength, finite_dial
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Penalty(Rule):
+class Penalty(Rule, ABC):
     r"""A term P(w) of the cost: `cost = loss + P(w)`.
 
     A *smooth* penalty acts through its gradient, added before the optimizer's step. One that is not smooth acts through
@@ -46,7 +46,7 @@ class Penalty(Rule):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Decay(Rule):
+class Decay(Rule, ABC):
     """A shrinkage outside the cost, beside the optimizer's step and scaled by its learning rate."""
 
     @abstractmethod
