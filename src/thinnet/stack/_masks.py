@@ -1,0 +1,70 @@
+"""Dropout masks for a stack: a hash of (seed, draw, layer, position), so that a member's masks are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thinnet.stack._layer import Drop
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+# constants of splitmix64 (Steele, Lea, Flood 2014)
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def _splitmix64(z: Tensor) -> Tensor:
+    """The finalizer of splitmix64, in place on int64."""
+    t = torch.empty_like(z)
+    z.mul_(_GOLDEN)
+    for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+        # torch shifts int64 with its sign: the mask makes the shift logical, without which z's top bit is lost
+        torch.bitwise_right_shift(z, shift, out=t)
+        z.bitwise_xor_(t.bitwise_and_((1 << (64 - shift)) - 1))
+        if factor != 1:
+            z.mul_(factor)
+    return z
+
+
+def member_bits(seeds_K: Tensor, shape: tuple[int, ...], *, draw: int, layer: int) -> Tensor:
+    """16 random bits for every unit: int16 `(K, *shape)`.
+
+    Member k's bits depend on `seeds_K[k]`, `draw`, `layer` and the position alone, never on its neighbours.
+    """
+    count = 1
+    for size in shape:
+        count *= size
+    words = -(-count // 4)
+    # the keys go through the hash themselves: neighbouring seeds and draws must not give shifted copies of one sequence
+    keys_K = _splitmix64(_splitmix64(seeds_K + (draw << 8) + layer) + seeds_K)
+    counter_W = torch.arange(words, dtype=torch.int64, device=seeds_K.device)
+    bits = _splitmix64(keys_K.unsqueeze(-1) + counter_W)
+    return bits.view(torch.int16)[:, :count].view(len(seeds_K), *shape)
+
+
+def drop_run(
+    rates: Sequence[float], seeds_K: Tensor, shape_HB: tuple[int, ...], dtype: torch.dtype, *, draw: int, layer: int
+) -> Drop | None:
+    """The shortest run of members that holds every rate above zero, with its multipliers; None where all are zero.
+
+    A rate is exact to 1/65536.
+    """
+    dropping = [k for k, rate in enumerate(rates) if rate > 0]
+    if not dropping:
+        return None
+    run = slice(dropping[0], dropping[-1] + 1)
+    kept_K = torch.tensor([round((1 - rate) * 65536) for rate in rates[run]], device=seeds_K.device)
+    bits = member_bits(seeds_K[run], shape_HB, draw=draw, layer=layer)
+    # comparing into a floating tensor, and multiplying by one, is several times faster than by way of booleans
+    scale = torch.empty(bits.shape, dtype=dtype, device=bits.device)
+    # P(bits < t − 32768) = t / 65536; the largest t does not fit int16, so compare by <=
+    top_K = (kept_K - 32769).to(torch.int16).view(-1, 1, 1)
+    torch.le(bits, top_K, out=scale)
+    return Drop(run.start, scale.mul_((65536 / kept_K).to(dtype).view(-1, 1, 1)))

@@ -1,0 +1,176 @@
+"""K multilayer perceptrons as one batched network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from thinnet.stack._layer import MODULES, Activation, Drop, layer
+from thinnet.stack._masks import drop_run
+from thinnet.stack._member import Member
+
+
+class Stack(nn.Module):
+    r"""K members of one architecture, each with its own settings, as one network.
+
+    Member k computes `W_L f(... f(W_1 x + b_1) ...) + b_L` with its own weights; in training, its own dropout masks
+    follow every activation f. A minibatch shared by all members meets all first layers in one matrix product.
+    A member trained in a stack equals the same member trained in a stack of one, to rounding, masks included.
+
+    Dimensions: K members, B rows, D inputs, H units, C outputs. Parameters are `weights[l]` (K, out, in) and
+    `biases[l]` (K, out).
+
+    Args:
+        members: the settings, one a member.
+        in_features: D.
+        hidden: units of each hidden layer.
+        out_features: C.
+        activation: "relu", "silu", "gelu" or "tanh".
+        dtype: of the parameters; None is torch's default.
+        device: of the parameters; None is torch's default.
+
+    Raises:
+        ValueError: no members, a layer without units, a member's `inputs` of another length than D.
+
+    Example:
+        >>> import torch, thinnet as tn
+        >>> stack = tn.Stack([tn.Member(seed=0), tn.Member(seed=1)], in_features=3, hidden=[4], out_features=2)
+        >>> x = torch.ones(5, 3)
+        >>> stack(x).shape
+        torch.Size([2, 5, 2])
+        >>> torch.allclose(stack(x)[1], stack.member(1)(x))
+        True
+
+    References:
+        Y. Gorishniy, A. Kotelnikov, A. Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+        Ensembling", 2024 (members packed into one batched network).
+    """
+
+    seeds: Tensor
+    draws: Tensor
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        activation: Activation = "relu",
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if not members:
+            raise ValueError("Stack: `members` is empty; give at least one Member.")
+        if activation not in MODULES:
+            raise ValueError(f"Stack: `activation` must be one of {sorted(MODULES)}, got {activation!r}.")
+        self.members = tuple(members)
+        self.activation: Activation = activation
+        self.sizes = (in_features, *hidden, out_features)
+        if min(self.sizes) < 1:
+            raise ValueError(f"Stack: every layer needs at least one unit, got sizes {self.sizes}.")
+        for k, member in enumerate(self.members):
+            if member.inputs is not None and len(member.inputs) != in_features:
+                raise ValueError(
+                    f"Stack: member {k} says of {len(member.inputs)} inputs whether it sees them, "
+                    f"but in_features is {in_features}."
+                )
+        dtype = dtype or torch.get_default_dtype()
+        initial = [_initial_parameters(member, self.sizes, dtype) for member in self.members]
+        layers = range(len(self.sizes) - 1)
+        self.weights = nn.ParameterList(torch.stack([p[2 * i] for p in initial]).to(device) for i in layers)
+        self.biases = nn.ParameterList(torch.stack([p[2 * i + 1] for p in initial]).to(device) for i in layers)
+        # hashed as they are: any int64 is a good seed
+        self.register_buffer("seeds", torch.tensor([m.seed for m in self.members], dtype=torch.int64, device=device))
+        self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def extra_repr(self) -> str:
+        """Members, sizes and activation."""
+        return f"members={len(self)}, sizes={self.sizes}, activation={self.activation}"
+
+    def forward(self, x: Tensor, members: slice = slice(None)) -> Tensor:
+        """The outputs of every member.
+
+        Args:
+            x: rows (B, D) shared by all members, or (K, B, D) of each member's own.
+            members: a run of members to compute alone.
+
+        Returns:
+            (K, B, C).
+        """
+        if x.shape[-1] != self.sizes[0] or x.ndim not in (2, 3):
+            raise ValueError(f"Stack: x must be (rows, {self.sizes[0]}) or (members, rows, ...), got {tuple(x.shape)}.")
+        settings = self.members[members]
+        settings, seeds_K = self.members[members], self.seeds[members]
+        draw = int(self.draws)
+
+        def drop(rates: list[float], layer: int, units: int) -> Drop | None:
+            shape_HB = (units, x.shape[-2])
+            return drop_run(rates, seeds_K, shape_HB, x.dtype, draw=draw, layer=layer) if self.training else None
+
+        # Feature-major inside, (K, units, rows): every product then reads and writes whole contiguous matrices.
+        h = x.transpose(-1, -2)
+        if input_drop := drop([m.input_dropout for m in settings], 0, self.sizes[0]):
+            h = h.expand(len(settings), -1, -1).clone()
+            input_drop.apply_(h)
+        rates, last = [m.dropout for m in settings], len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if i < last:
+                dropped = drop(rates, i + 1, self.sizes[i + 1])
+                h = layer(h, weight[members], bias[members], self.activation, dropped)
+            else:
+                h = layer(h, weight[members], bias[members], None, None)
+        if self.training:
+            self.draws += 1
+        return h.transpose(1, 2)
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Only these members stay, in this order. Training goes on through `StackAdam.keep`, which calls this.
+
+        Raises:
+            ValueError: no index, or one that is no member's.
+        """
+        if not indices or not all(0 <= i < len(self) for i in indices):
+            raise ValueError(f"Stack: `keep` needs indices of members, 0 to {len(self) - 1}, got {list(indices)}.")
+        index = torch.as_tensor(indices, device=self.seeds.device)
+        self.members = tuple(self.members[i] for i in indices)
+        self.seeds = self.seeds[index]
+        for parameter in self.parameters():
+            parameter.data = parameter.data[index]
+            parameter.grad = None
+
+    def member(self, index: int) -> nn.Sequential:
+        """Member `index` as a plain network: Linear, activation, Dropout where it has one, ..., Linear."""
+        settings, activation = self.members[index], MODULES[self.activation]
+        layers: list[nn.Module] = [nn.Dropout(settings.input_dropout)] if settings.input_dropout else []
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            linear = nn.Linear(weight.shape[2], weight.shape[1], dtype=weight.dtype, device=weight.device)
+            linear.load_state_dict({"weight": weight[index].detach(), "bias": bias[index].detach()})
+            layers.append(linear)
+            if i < len(self.weights) - 1:
+                layers.append(activation())
+                if settings.dropout:
+                    layers.append(nn.Dropout(settings.dropout))
+        return nn.Sequential(*layers).train(self.training)
+
+
+def _initial_parameters(member: Member, sizes: Sequence[int], dtype: torch.dtype) -> list[Tensor]:
+    """Weight and bias of every layer as `nn.Linear` draws them, uniform in ±1/sqrt(inputs seen)."""
+    generator = torch.Generator().manual_seed(member.seed)
+    parameters = []
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        seen = sum(member.inputs) if i == 0 and member.inputs is not None else fan_in
+        bound = 1 / math.sqrt(max(seen, 1))
+        weight = torch.empty(fan_out, fan_in, dtype=dtype).uniform_(-bound, bound, generator=generator)
+        if i == 0 and member.inputs is not None:
+            weight *= torch.tensor(member.inputs)
+        parameters += [weight, torch.empty(fan_out, dtype=dtype).uniform_(-bound, bound, generator=generator)]
+    return parameters
