@@ -1,1 +1,6 @@
 """Results in, one HTML page out."""
+
+from thinnet.report._page import write_report
+from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
+
+__all__ = ["UNREGULARIZED", "Curve", "Results", "Weights", "write_report"]
