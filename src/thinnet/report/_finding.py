@@ -20,22 +20,15 @@ def number(value: float) -> str:
 
     Example:
         >>> number(0.41234), number(1234.6), number(0.00001), number(float("nan"))
-        ('0.412', '1,235', '1.00e-05', '–')
+        ('0.412', '1,235', '1.00e-05', '—')
     """
     if not math.isfinite(value):
-        return "–"
+        return "—"
     size = abs(value)
     if size >= 1e6 or 0 < size < 5e-4:
         return f"{value:.2e}"
-    return (
-        f"{value:,.0f}"
-        if size >= 100
-        else f"{value:.1f}"
-        if size >= 10
-        else f"{value:.2f}"
-        if size >= 1
-        else f"{value:.3f}"
-    )
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -93,14 +93,15 @@ def render(results: Results) -> str:
     environment.filters["number"] = number
     environment.filters["share"] = share
     members = rows(results.leaderboard)
+    shown = [row for row in members if row in members[:SHOWN] or row is unregularized(members)]
     return environment.get_template("report.html.jinja").render(
         results=results,
         headline=headline(members, results.metric),
         duel=duel(members),
         curves=curve_panels(results.curves, results.metric),
         layers=weight_layers(results.weights),
-        first=members[:SHOWN],
-        rest=members[SHOWN:],
+        first=shown,
+        rest=[row for row in members if row not in shown],
         heaviest=max((row.weight for row in members), default=0.0) or 1.0,
         words=words(members),
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
@@ -117,7 +118,7 @@ def share(value: float) -> str:
         ('0 %', '0.4 %', '82 %', '100 %')
     """
     if not np.isfinite(value):
-        return "–"
+        return "—"
     return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
 
 
@@ -158,7 +159,7 @@ def weight_layers(weights: Sequence[Weights]) -> list[Layer]:
     layers = []
     for name in dict.fromkeys(name for member in weights for name in member.layers):
         owners = [member for member in weights if name in member.layers]
-        sizes = np.abs(np.concatenate([np.asarray(m.layers[name], dtype=float).ravel() for m in owners] or [[0.0]]))
+        sizes = np.abs(np.concatenate([np.asarray(m.layers[name], dtype=float).ravel() for m in owners]))
         # the far tail of a few weights would squash the rest; it is counted in the outermost bins
         reach = float(np.quantile(sizes[sizes > 0], 0.995)) if (sizes > 0).any() else 1.0
         top = 1.08 * max(float(histogram(m.layers[name], reach)[2].max()) for m in owners) or 1.0
