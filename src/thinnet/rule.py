@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -30,11 +32,15 @@ class Rule:
     """
 
     dials: ClassVar[tuple[str, ...]] = ("strength",)
-    couples: ClassVar[Coupling] = "elements"
 
     def __post_init__(self) -> None:
         for dial in self.dials:
-            check_dial(type(self).__name__, dial, getattr(self, dial))
+            object.__setattr__(self, dial, check_dial(type(self).__name__, dial, getattr(self, dial)))
+
+    @property
+    def couples(self) -> Coupling:
+        """Which weights it looks at together."""
+        return "elements"
 
     def parts(self) -> tuple[Rule, ...]:
         """The single rules that this one is the sum of, in order."""
@@ -52,6 +58,10 @@ class Rule:
         return dataclasses.replace(self, **{dial: getattr(self, dial) * factor for dial in self.dials})
 
     __rmul__ = __mul__
+
+    def stacked(self, dials: Mapping[str, Tensor]) -> Self:
+        """The same rule for a stack of members, with these dials of shape `(K,)`."""
+        return dataclasses.replace(self, **dials)
 
     def settings(self) -> dict[str, object]:
         """Every field by name, tensors as nested lists: what `repr`, `==` and JSON go by."""
@@ -91,17 +101,21 @@ class Rules(Rule):
         return " + ".join(map(repr, self.rules))
 
 
-def check_dial(rule: str, dial: str, value: Strength) -> None:
-    """Refuse a dial that is negative or not a number, by name."""
+def check_dial(rule: str, dial: str, value: object) -> Strength:
+    """The dial as a float or a floating-point tensor; one that is negative or not a number is refused by name."""
     if isinstance(value, Tensor):
-        lowest = float(value.min()) if value.numel() else 0.0
-        bad = not bool((value >= 0).all())
-    elif isinstance(value, bool) or not isinstance(value, int | float):
+        if value.is_complex() or value.dtype == torch.bool:
+            raise TypeError(f"{rule}: `{dial}` must be a tensor of real numbers, got one of {value.dtype}.")
+        value = value if value.is_floating_point() else value.double()
+        lowest, allowed = float(value.min()) if value.numel() else 0.0, bool((value >= 0).all())
+    elif isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{rule}: `{dial}` must be a number or a tensor, got {value!r} ({type(value).__name__}).")
     else:
-        lowest, bad = float(value), not value >= 0
-    if bad:
+        value = lowest = float(value)
+        allowed = lowest >= 0
+    if not allowed:
         raise ValueError(f"{rule}: `{dial}` must be >= 0, got {lowest}.")
+    return value
 
 
 def finite_dial(rule: str, dial: str, value: Strength) -> None:
@@ -111,20 +125,51 @@ def finite_dial(rule: str, dial: str, value: Strength) -> None:
         raise ValueError(f"{rule}: `{dial}` must be finite, got {value}.")
 
 
+def precise(w: Tensor) -> Tensor:
+    """The weights in float32 or better: the precision that sums and steps are worked out in."""
+    if not w.is_floating_point():
+        raise TypeError(f"rules act on floating-point weights, got {w.dtype}.")
+    return w.to(torch.promote_types(w.dtype, torch.float32))
+
+
 def spread(dial: Strength, w: Tensor) -> Strength:
-    """The dial shaped so that its dimensions meet the leading dimensions of `w`."""
-    if not isinstance(dial, Tensor) or dial.ndim == 0:
+    """The dial shaped so that its dimensions meet the leading dimensions of `w`, in the precision of `precise(w)`."""
+    if not isinstance(dial, Tensor):
         return dial
     if dial.shape != w.shape[: dial.ndim]:
         raise ValueError(
-            f"a strength of shape {tuple(dial.shape)} needs weights of leading dimensions alike, got {tuple(w.shape)}."
+            f"a strength of shape {tuple(dial.shape)} acts on a stack of weights {(*dial.shape, '...')}, "
+            f"got weights {tuple(w.shape)}."
         )
+    dial = dial.to(device=w.device, dtype=torch.promote_types(w.dtype, torch.float32))
     return dial.reshape(*dial.shape, *(1,) * (w.ndim - dial.ndim))
 
 
 def stack_depth(*dials: Strength) -> int:
     """How many leading dimensions of the weights belong to the stack."""
-    return max(dial.ndim if isinstance(dial, Tensor) else 0 for dial in dials)
+    return max((dial.ndim for dial in dials if isinstance(dial, Tensor)), default=0)
+
+
+def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple[Tensor, tuple[int, ...]]:
+    """The weights `(*stack, out, in, ...)` as a view, and the dimensions of that view that lie inside one group.
+
+    Outputs are the first dimension after the stack's `depth`, inputs the second; every other one is inside the group.
+    """
+    needed = depth + (1 if by == "outputs" else 2)
+    if w.ndim < needed:
+        raise ValueError(
+            f"grouping by {by} needs weights of at least {needed} dimensions"
+            f"{f' ({depth} of them the stack)' if depth else ''}, got shape {tuple(w.shape)}."
+        )
+    inside = math.prod(w.shape[needed:])
+    return w.reshape(*w.shape[:needed], inside), (-1,) if by == "outputs" else (-3, -1)
+
+
+def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
+    """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
+    squares = view.square().sum(inside, keepdim=True)
+    # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN
+    return squares.where(squares > 0, 1).sqrt() * (squares > 0)
 
 
 def stack_rules(rules: Sequence[Rule]) -> Rule:
@@ -135,12 +180,21 @@ def stack_rules(rules: Sequence[Rule]) -> Rule:
         >>> stack_rules([L1(0.0), L1(2.0)])
         L1(strength=[0.0, 2.0])
     """
+    if not rules:
+        raise ValueError("a stack needs at least one rule, got none.")
     first = rules[0]
+    if isinstance(first, Rules) and all(isinstance(r, Rules) and len(r.rules) == len(first.rules) for r in rules):
+        return Rules(tuple(stack_rules(parts) for parts in zip(*(rule.parts() for rule in rules), strict=True)))
     alike = {name: value for name, value in first.settings().items() if name not in first.dials}
     for rule in rules:
         if type(rule) is not type(first) or any(rule.settings()[name] != value for name, value in alike.items()):
             raise ValueError(
                 f"only rules that differ in nothing but their strength stack: {first!r} and {rule!r} do not."
             )
-    dials = {d: torch.tensor([float(getattr(rule, d)) for rule in rules], dtype=torch.float64) for d in first.dials}
-    return dataclasses.replace(first, **dials)
+    for rule, dial in itertools.product(rules, first.dials):
+        value = getattr(rule, dial)
+        if isinstance(value, Tensor) and value.ndim:
+            raise ValueError(f"{rule!r} is of a stack already: `{dial}` must be one number to be stacked.")
+    return first.stacked(
+        {d: torch.tensor([float(getattr(rule, d)) for rule in rules], dtype=torch.float64) for d in first.dials}
+    )

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from thinnet.rule import Rule
@@ -24,3 +25,9 @@ class Constraint(Rule, ABC):
         return self
 
     __rmul__ = __mul__
+
+
+def slack(w: Tensor, size: int) -> float:
+    """What rounding can move a norm by, relative to it: in a sum of `size` squares, and in weights of w's dtype."""
+    summed = torch.promote_types(w.dtype, torch.float32)
+    return torch.finfo(w.dtype).eps + size.bit_length() * torch.finfo(summed).eps

@@ -1,5 +1,28 @@
 """Terms that a cost adds to the loss, as pure functions of a tensor and a strength."""
 
 from thinnet.penalties._base import Decay, Penalty
+from thinnet.penalties._elastic_net import ElasticNet, elastic_net, elastic_net_prox
+from thinnet.penalties._group_lasso import GroupLasso, group_lasso, group_lasso_prox
+from thinnet.penalties._l1 import L1, l1, l1_prox
+from thinnet.penalties._l2 import L2, l2, l2_gradient, l2_prox
+from thinnet.penalties._weight_decay import WeightDecay, weight_decay
 
-__all__ = ["Decay", "Penalty"]
+__all__ = [
+    "L1",
+    "L2",
+    "Decay",
+    "ElasticNet",
+    "GroupLasso",
+    "Penalty",
+    "WeightDecay",
+    "elastic_net",
+    "elastic_net_prox",
+    "group_lasso",
+    "group_lasso_prox",
+    "l1",
+    "l1_prox",
+    "l2",
+    "l2_gradient",
+    "l2_prox",
+    "weight_decay",
+]

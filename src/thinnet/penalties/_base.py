@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from thinnet.rule import Rule, Strength, finite_dial
@@ -49,6 +50,24 @@ class Penalty(Rule, ABC):
 class Decay(Rule, ABC):
     """A shrinkage outside the cost, beside the optimizer's step and scaled by its learning rate."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for dial in self.dials:
+            finite_dial(type(self).__name__, dial, getattr(self, dial))
+
     @abstractmethod
     def shrink(self, w: Tensor, lr: Strength) -> Tensor:
         """The decayed weights, of w's shape; `lr` is a number or of shape `stack`."""
+
+
+def total(terms: Tensor, depth: int) -> Tensor:
+    """The sum of all terms of each member: over every dimension but the first `depth`, which are the stack's."""
+    return terms.reshape(*terms.shape[:depth], -1).sum(-1) if depth else terms.sum()
+
+
+def over_metric(threshold: Strength, metric: Tensor) -> Tensor:
+    """`threshold / metric`, rounded the same whether the threshold is a number or a tensor."""
+    # a number over a tensor would be reciprocal, then product: two passes and two roundings
+    if not isinstance(threshold, Tensor):
+        threshold = torch.full((), threshold, dtype=metric.dtype, device=metric.device)
+    return threshold / metric

@@ -1,0 +1,62 @@
+"""Max-norm: what enters a node has a bounded norm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from thinnet.constraints._base import Constraint, slack
+from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, spread, stack_depth
+
+
+def max_norm(w: Tensor, limit: Strength) -> Tensor:
+    """Every output's incoming weights scaled down to norm `limit` where they exceed it; of w's shape and dtype."""
+    view, inside = group_view(precise(w), "outputs", stack_depth(limit))
+    norms, bound = group_norms(view, inside), spread(limit, view)
+    # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
+    scale = torch.where(norms > bound, bound * (1 - slack(w, view.shape[-1])) / norms, 1.0)
+    return (view * scale).reshape(w.shape).to(w.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MaxNorm(Constraint):
+    r"""Bounds the norm of the weights that enter each output; dropout's best companion.
+
+    .. math:: \lVert w_o \rVert_2 \le c \quad \text{for every output } o
+
+    Rows inside the bound are returned bit for bit. Same as Keras `MaxNorm(c)` on a dense layer.
+
+    Args:
+        limit: c >= 0, a number or a tensor of shape `stack`; infinite for no effect. 2 to 4 are usual.
+
+    Raises:
+        ValueError: the limit is negative or NaN.
+        TypeError: the limit is no number.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> tn.MaxNorm(2.5).project(torch.tensor([[3.0, 4.0], [1.0, 2.0]]))  # norms 5 and 2.24
+        tensor([[1.5000, 2.0000],
+                [1.0000, 2.0000]])
+
+    References:
+        N. Srebro, A. Shraibman, Rank, Trace-Norm and Max-Norm, 2005.
+        N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, Dropout: A Simple Way to Prevent Neural
+        Networks from Overfitting, 2014.
+    """
+
+    limit: Strength
+    dials: ClassVar[tuple[str, ...]] = ("limit",)
+
+    @property
+    def couples(self) -> Coupling:
+        """The weights of one output."""
+        return "outputs"
+
+    def project(self, w: Tensor) -> Tensor:
+        """See `Constraint.project`."""
+        return max_norm(w, self.limit)

@@ -1,0 +1,40 @@
+"""Non-negativity: weights that may only add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from thinnet.constraints._base import Constraint
+
+
+def non_negative(w: Tensor) -> Tensor:
+    """The nearest point max(w, 0), of w's shape and dtype."""
+    return w.clamp(min=0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NonNegative(Constraint):
+    r"""Keeps every weight at or above zero.
+
+    .. math:: w_i \ge 0
+
+    Same as Keras `NonNeg()`.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> tn.NonNegative().project(torch.tensor([[3.0, -4.0]]))
+        tensor([[3., 0.]])
+
+    References:
+        D. D. Lee, H. S. Seung, Learning the Parts of Objects by Non-Negative Matrix Factorization, 1999.
+    """
+
+    dials: ClassVar[tuple[str, ...]] = ()
+
+    def project(self, w: Tensor) -> Tensor:
+        """See `Constraint.project`."""
+        return non_negative(w)

@@ -1,0 +1,70 @@
+"""The L1 penalty: weights become exactly zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from thinnet.penalties._base import Penalty, over_metric, total
+from thinnet.rule import Strength, precise, spread, stack_depth
+
+
+def l1(w: Tensor, strength: Strength) -> Tensor:
+    """The value s · Σ |w|, a scalar; one a member where the strength is of shape `stack`."""
+    sums = total(precise(w).abs(), stack_depth(strength))
+    return spread(strength, sums) * sums
+
+
+def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
+    """The step sign(w) · max(|w| − t/D, 0) for `threshold` t and `metric` D: exact zeros."""
+    x, t = precise(w), spread(threshold, w)
+    if metric is not None:
+        t = over_metric(t, precise(metric))
+    # w less its part inside [−t, t] is two passes, one temporary, no sign and no mask
+    inside = torch.minimum(x, t).clamp_(min=-t) if isinstance(t, Tensor) else x.clamp(-t, t)
+    return (x - inside).to(w.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class L1(Penalty):
+    r"""The lasso: drives weights to exactly zero.
+
+    .. math:: P(w) = s \sum_i |w_i|
+
+    Same as Keras `L1(s)`; scikit-learn's `alpha=s` where the loss is a mean over samples divided by 2, as in `Lasso`.
+
+    Args:
+        strength: s >= 0, a number or a tensor of shape `stack`.
+
+    Raises:
+        ValueError: the strength is negative, NaN or infinite.
+        TypeError: the strength is no number.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> penalty, w = tn.L1(0.5), torch.tensor([[3.0, -1.0], [0.2, 0.0]])
+        >>> penalty.value(w)  # 0.5 · (3 + 1 + 0.2)
+        tensor(2.1000)
+        >>> penalty.prox(w, step=1.0)  # each weight 0.5 nearer to zero, and no further
+        tensor([[ 2.5000, -0.5000],
+                [ 0.0000,  0.0000]])
+
+    References:
+        R. Tibshirani, Regression Shrinkage and Selection via the Lasso, 1996.
+        J. Yun, A. C. Lozano, E. Yang, Adaptive Proximal Gradient Methods for Structured Neural Networks, 2021.
+    """
+
+    strength: Strength
+    smooth: ClassVar[bool] = False
+
+    def value(self, w: Tensor) -> Tensor:
+        """See `Penalty.value`."""
+        return l1(w, self.strength)
+
+    def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
+        """See `Penalty.prox`."""
+        return l1_prox(w, step * self.strength, metric)
