@@ -4,6 +4,7 @@ from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import Dropout
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.rule import Rule
+from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
 
 __version__ = "0.1.0"
 
@@ -15,10 +16,15 @@ __all__ = [
     "ElasticNet",
     "GroupLasso",
     "MaxNorm",
+    "Member",
     "NonNegative",
     "Penalty",
     "Rule",
+    "Stack",
+    "StackAdam",
     "UnitNorm",
     "WeightDecay",
     "__version__",
+    "stack_cross_entropy",
+    "stack_squared_error",
 ]
