@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from thinnet.report._numbers import number
 from thinnet.report._results import UNREGULARIZED
 
 if TYPE_CHECKING:
@@ -13,22 +13,6 @@ if TYPE_CHECKING:
 
 MEMORISED = 0.5
 """A member whose training score is under this share of its held-out score is said to have memorised its rows."""
-
-
-def number(value: float) -> str:
-    """A score for people: three significant digits, never scientific between 0.001 and a million.
-
-    Example:
-        >>> number(0.41234), number(1234.6), number(0.00001), number(float("nan"))
-        ('0.412', '1,235', '1.00e-05', '—')
-    """
-    if not math.isfinite(value):
-        return "—"
-    size = abs(value)
-    if size >= 1e6 or 0 < size < 5e-4:
-        return f"{value:.2e}"
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:,.{digits}f}"
 
 
 @dataclass(frozen=True)

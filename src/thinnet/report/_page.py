@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from thinnet.report._finding import Row, headline, number, rows, unregularized
+from thinnet.report._finding import Row, headline, rows, unregularized
+from thinnet.report._numbers import number, share
 from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
 
 try:
@@ -108,18 +109,6 @@ def render(results: Results) -> str:
         script=Markup((templates / "report.js").read_text(encoding="utf-8")),
         plotly=Markup(get_plotlyjs()),
     )
-
-
-def share(value: float) -> str:
-    """A share in percent, with a digit after the point where it says something.
-
-    Example:
-        >>> share(0.0), share(0.004), share(0.823), share(1.0)
-        ('0 %', '0.4 %', '82 %', '100 %')
-    """
-    if not np.isfinite(value):
-        return "—"
-    return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
 
 
 def duel(members: Sequence[Row]) -> list[tuple[Row, str, float, float]]:

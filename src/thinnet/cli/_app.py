@@ -1,0 +1,116 @@
+"""The commands and their options; the work is imported when a command runs, so that --help comes at once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, alone on stdout.")]
+TimeLimit = Annotated[float, typer.Option(min=1.0, help="Seconds to train.", metavar="SECONDS")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed and time give the same networks.")]
+
+
+class Task(StrEnum):
+    """What to predict."""
+
+    auto = "auto"
+    classification = "classification"
+    regression = "regression"
+
+
+def command() -> Any:
+    """The click command that runs them all."""
+    return typer.main.get_command(app)
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and exit."""
+    if asked:
+        from thinnet import __version__
+
+        typer.echo(f"thinnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def thinnet(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train networks that generalize on your table, and see what regularization did."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)
+
+
+@app.command()
+def fit(
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
+    ],
+    target: Annotated[str, typer.Option(help="The column to predict.", metavar="COL")],
+    out: Annotated[Path, typer.Option(help="Folder for the model and report.html.", metavar="DIR")],
+    time_limit: TimeLimit = 60.0,
+    task: Annotated[Task, typer.Option(help="auto looks at the target.")] = Task.auto,
+    test: Annotated[
+        Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")
+    ] = None,
+    seed: Seed = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Train regularized networks on TABLE and save the best of them.
+
+    Dropout, L1, L2, group lasso, max-norm and their mixes are tried at many strengths at once; the networks that do
+    best on rows they never saw predict together.
+    """
+    from thinnet.cli._fit import fit_table
+
+    fit_table(table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, json=json)
+
+
+@app.command()
+def predict(
+    model: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder that thinnet fit wrote.", show_default=False)
+    ],
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TABLE", help="A table with the columns of the training table.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Write there, in the format of the suffix; else CSV to stdout.", metavar="FILE")
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Predict every row of TABLE with a saved model.
+
+    Classification gives the predicted class and a probability for each, regression the prediction and its standard
+    deviation.
+    """
+    from thinnet.cli._predict import predict_table
+
+    predict_table(model, table, out, json=json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the model and report.html.", metavar="DIR")] = Path(
+        "thinnet-demo"
+    ),
+    seed: Seed = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """See on bundled data how a network memorises and what regularization does about it, in about a minute."""
+    from thinnet.cli._demo import run_demo
+
+    run_demo(out, seed=seed, json=json)

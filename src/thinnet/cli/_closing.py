@@ -1,0 +1,69 @@
+"""What a fit ends with: the table of networks, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from thinnet.report import UNREGULARIZED, number, share
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 10
+"""Networks in the closing table; the unregularized one is always there, the rest is in the report."""
+
+
+def closing_table(leaderboard: pd.DataFrame, metric: str) -> Table:
+    """The best networks and the best unregularized one."""
+    table = Table(title=f"networks by held-out {metric}, lower is better", title_justify="left")
+    table.add_column("#", justify="right")
+    table.add_column("regularizers and strengths", overflow="fold")
+    for name in ("train", "held-out", "gap", "zeros", "ensemble"):
+        table.add_column(name, justify="right", no_wrap=True)
+    ordered = leaderboard.sort_values("rank", kind="stable")
+    plain = ordered.index[ordered["regularizers"] == UNREGULARIZED][:1]
+    shown = ordered.loc[ordered.index[:SHOWN].union(plain, sort=False)]
+    for row in shown.to_dict("records"):
+        name = str(row["regularizers"])
+        table.add_row(
+            str(row["rank"]),
+            Text("no regularization" if name == UNREGULARIZED else name),
+            number(row["train"]),
+            number(row["held_out"]),
+            number(row["gap"]),
+            share(row["zeros"]),
+            share(row["weight"]) if row["weight"] > 0 else "",
+            style="bold" if row["rank"] == shown["rank"].iloc[0] else "yellow" if name == UNREGULARIZED else "",
+        )
+    if len(ordered) > len(shown):
+        table.caption = f"and {len(ordered) - len(shown)} more in the report"
+        table.caption_justify = "left"
+    return table
+
+
+def to_json(results: dict[str, Any]) -> str:
+    """Results as JSON on one line, what is not a finite number as null.
+
+    Example:
+        >>> to_json({"score": float("nan"), "rows": 3})
+        '{"score": null, "rows": 3}'
+    """
+    return json.dumps(plain(results), ensure_ascii=False, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON's own types."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

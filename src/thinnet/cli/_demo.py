@@ -1,0 +1,36 @@
+"""thinnet demo: a network that memorises, and what regularization does about it, on bundled data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from thinnet.cli._errors import writing
+from thinnet.cli._train import Job, check_out, console, train
+from thinnet.cli._write import write_table
+
+ROWS = 200
+"""Training rows: few, so that memorising is easy."""
+SECONDS = 40.0
+
+
+def run_demo(out: Path, *, seed: int, json: bool) -> None:
+    """Fit on few of the bundled handwritten digits, score on the others, write the model and the report."""
+    check_out(out)
+    x, y = load_digits(return_X_y=True, as_frame=True)
+    y = pd.Series(y, name="digit")
+    train_x, test_x, train_y, test_y = train_test_split(x, y, train_size=ROWS, stratify=y, random_state=seed)
+    printer = console(json)
+    printer.print(
+        f"Handwritten digits, 8 by 8 points: {ROWS} to learn from, {len(test_x):,} kept unseen.\n"
+        f"Networks without and with all kinds of regularization train side by side for {SECONDS:.0f} s.",
+        soft_wrap=True,
+    )
+    unseen = out / "unseen.csv"
+    job = Job(train_x, train_y, "classification", out, SECONDS, seed, (test_x, test_y), json)
+    train(job, printer, f"thinnet predict {out} {unseen}")
+    with writing(unseen):
+        write_table(test_x.assign(digit=test_y), unseen)

@@ -1,0 +1,61 @@
+"""thinnet fit."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from thinnet.cli._errors import InputError
+from thinnet.cli._read import column, read_table
+from thinnet.cli._score import check_test
+from thinnet.cli._task import Task, task_of
+
+
+def fit_table(
+    table: Path,
+    target: str,
+    out: Path,
+    *,
+    time_limit: float,
+    task: Literal["auto", "classification", "regression"],
+    test: Path | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Train on a table and save the model; everything that can be refused is refused before training."""
+    x, y = split(table, target)
+    chosen: Task = task_of(y) if task == "auto" else task
+    tested = None
+    if test is not None:
+        tested = split(test, target)
+        check_columns(tested[0], list(x.columns), test)
+        check_test(chosen, tested[1], y, str(test))
+
+    from thinnet.cli._train import Job, check_out, console, train
+
+    check_out(out)
+    printer = console(json)
+    classes = f", {y.nunique()} classes" if chosen == "classification" else ""
+    override = "" if task != "auto" else " (--task says otherwise)"
+    printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
+    job = Job(x, y, chosen, out, time_limit, seed, tested, json)
+    train(job, printer, f"thinnet predict {shlex.quote(str(out))} {shlex.quote(str(test or table))}")
+
+
+def split(table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:
+    """A table's columns and its target."""
+    frame = read_table(table)
+    y = column(frame, target, table)
+    x = frame.drop(columns=target)
+    if x.shape[1] == 0:
+        raise InputError(f"{table} has no column beside {target!r}: there is nothing to predict it from.")
+    return x, y
+
+
+def check_columns(frame: pd.DataFrame, names: list[str], table: Path) -> None:
+    """Refuse a table that lacks one of the columns."""
+    for name in names:
+        column(frame, name, table)

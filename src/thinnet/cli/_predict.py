@@ -1,0 +1,73 @@
+"""thinnet predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from thinnet.cli._errors import InputError, from_user
+from thinnet.cli._fit import check_columns
+from thinnet.cli._near import near
+from thinnet.cli._read import read_table, suffix
+from thinnet.cli._write import check_place, to_stdout, write_table
+
+OURS = "prediction"
+"""The first column of every table of predictions."""
+
+
+def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) -> None:
+    """Predict a table's rows with a saved model, to a file or to stdout."""
+    if out is not None:
+        check_target(out)
+    if not folder.is_dir():
+        what = "is a file, not" if folder.exists() else "is not"
+        folders = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+        raise InputError(f"{folder} {what} a model folder. {near(folder.name, folders)}".rstrip())
+    frame = read_table(table)
+
+    from thinnet import tabular
+    from thinnet.cli._closing import to_json
+
+    with from_user():
+        model = tabular.load(folder)
+    names = list(model.feature_names_in_)
+    check_columns(frame, names, table)
+    with from_user():
+        predictions = predict(model, frame[names])
+    if out is not None:
+        write_table(predictions, out)
+    if json:
+        found = {"model": str(folder), "out": None if out is None else str(out), "rows": len(predictions)}
+        rows = {} if out is not None else {"predictions": predictions.to_dict("records")}
+        to_stdout(to_json(found | rows) + "\n")
+    elif out is None:
+        to_stdout(predictions.to_csv(index=False))
+    else:
+        print(f"{len(predictions):,} predictions: {out}")
+
+
+def predict(model: Any, x: pd.DataFrame) -> pd.DataFrame:
+    """One row a row: the prediction, then the probability of each class or the standard deviation."""
+    if not hasattr(model, "classes_"):
+        mean, std = model.predict(x, return_std=True)
+        return pd.DataFrame({OURS: mean, "std": std})
+    probabilities = pd.DataFrame(model.predict_proba(x), columns=[f"p_{label}" for label in model.classes_])
+    probabilities.insert(0, OURS, model.classes_[probabilities.to_numpy().argmax(1)])
+    return probabilities
+
+
+def check_target(out: Path) -> None:
+    """Refuse an output file that stands for something else, or that cannot be written."""
+    suffix(out)
+    if out.exists():
+        try:
+            ours = not out.is_dir() and read_table(out).columns[0] == OURS
+        except InputError:
+            ours = False
+        if not ours:
+            raise InputError(f"{out} exists and is no table of predictions: name another file, or remove it.")
+    check_place(out)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it first.")

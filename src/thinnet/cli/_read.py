@@ -1,0 +1,78 @@
+"""Tables from files, by suffix; what cannot be read is refused by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thinnet.cli._errors import InputError
+from thinnet.cli._near import listed, near
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+"""The separator of each text format."""
+
+ARROW = (".parquet", ".feather")
+FORMATS = (*TEXT, *ARROW)
+
+
+def suffix(path: Path) -> str:
+    """Which of the formats the path's name says it is."""
+    for known in sorted(FORMATS, key=len, reverse=True):
+        if path.name.lower().endswith(known):
+            return known
+    raise InputError(f"{path}: {path.suffix or 'no suffix'} is no format of ours; use {', '.join(FORMATS)}.")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """The table in a file.
+
+    Raises:
+        InputError: if there is no such file, if it is not what its suffix says, or if it holds no rows.
+    """
+    check_file(path)
+    if suffix(path) in TEXT:
+        from thinnet.cli._read_text import read_text
+
+        frame = read_text(path, TEXT[suffix(path)])
+    else:
+        from thinnet.cli._read_arrow import read_arrow
+
+        frame = read_arrow(path)
+    if frame.empty:
+        raise InputError(f"{path} has {len(frame.columns)} columns but no rows.")
+    return frame
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path that is not a file with something in it."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give the table file in it.")
+        if not path.exists():
+            beside = path.parent.iterdir() if path.parent.is_dir() else ()
+            tables = [other.name for other in beside if other.name.lower().endswith(FORMATS)]
+            raise InputError(f"there is no file {path}. {near(path.name, tables)}".rstrip())
+        if path.stat().st_size == 0:
+            raise InputError(f"{path} is empty (0 bytes).")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}.") from error
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """Refuse a table that has one column name twice."""
+    twice = [name for name, times in Counter(names).items() if times > 1 and name]
+    if twice:
+        raise InputError(
+            f"{path} has the column {listed(twice[:5], 'and')} more than once: rename or remove the other."
+        )
+
+
+def column(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
+    """One column of a table, or an error that names the near misses."""
+    if name not in frame.columns:
+        raise InputError(f"{path} has no column {name!r}. {near(name, map(str, frame.columns))}".rstrip())
+    return frame[name]

@@ -1,0 +1,144 @@
+"""Fit, save, report and say so: what fit and demo share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from thinnet import tabular
+from thinnet.cli._closing import closing_table, to_json
+from thinnet.cli._errors import Stopped, from_user, writing
+from thinnet.cli._progress import shown
+from thinnet.cli._score import class_scores, number_scores
+from thinnet.cli._task import Task
+from thinnet.cli._write import check_place, to_stdout
+from thinnet.report import number
+
+WIDE = 120
+"""Columns of text where no terminal says how many it has."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train on, and where the model goes.
+
+    Args:
+        x: the training columns.
+        y: the target, named.
+        task: what to predict.
+        out: the model's folder.
+        time_limit: seconds.
+        seed: makes it repeatable.
+        test: columns and target to score at the end, if any.
+        json: whether stdout is for JSON alone.
+    """
+
+    x: pd.DataFrame
+    y: pd.Series
+    task: Task
+    out: Path
+    time_limit: float
+    seed: int
+    test: tuple[pd.DataFrame, pd.Series] | None
+    json: bool
+
+
+def console(json: bool) -> Console:
+    """Where text for people goes."""
+    printer = Console(stderr=json, markup=False, highlight=False)
+    return printer if printer.is_terminal else Console(stderr=json, markup=False, highlight=False, width=WIDE)
+
+
+def check_out(out: Path) -> None:
+    """Refuse, before training, a folder that is not ours or cannot be written."""
+    with from_user():
+        tabular.check_out(out)
+    check_place(out)
+
+
+def train(job: Job, printer: Console, then: str) -> None:
+    """Fit, save, write the report and print the closing table.
+
+    Args:
+        job: what to train.
+        printer: where text for people goes.
+        then: the command to type next.
+
+    Raises:
+        Stopped: after Ctrl-C, with what was saved.
+    """
+    kind = tabular.ThinNetClassifier if job.task == "classification" else tabular.ThinNetRegressor
+    stopped = False
+    with shown(printer) as callback:
+        model = kind(time_limit=job.time_limit, random_state=job.seed, callback=callback)
+        try:
+            with from_user():
+                model.fit(job.x, job.y)
+        except KeyboardInterrupt as error:
+            if not hasattr(model, "leaderboard_"):
+                raise Stopped("stopped before any network was ready; nothing was written.") from error
+            stopped = True
+    report = save(model, job.out)
+    scores = test_scores(model, job)
+    if job.json:
+        to_stdout(to_json(summary(model, job, report, scores, stopped)) + "\n")
+    tell(model, job, report, scores, printer)
+    if stopped:
+        raise Stopped(f"stopped early; the best model so far is saved in {job.out}.")
+    printer.print(f"next: {then}", soft_wrap=True)
+
+
+def save(model: Any, out: Path) -> Path:
+    """Save the model and write its report into the same folder."""
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        model.save(out)
+    report = out / "report.html"
+    with writing(report):
+        model.report(report)
+    return report
+
+
+def test_scores(model: Any, job: Job) -> dict[str, float] | None:
+    """Scores on the test table, rows without a target left out."""
+    if job.test is None:
+        return None
+    x, y = job.test
+    known = y.notna()
+    with from_user():
+        if job.task == "classification":
+            return class_scores(model.predict_proba(x[known]), model.classes_, y[known])
+        return number_scores(model.predict(x[known]), y[known])
+
+
+def summary(model: Any, job: Job, report: Path, scores: dict[str, float] | None, stopped: bool) -> dict[str, Any]:
+    """What --json prints."""
+    return {
+        "model": str(job.out),
+        "report": str(report),
+        "task": job.task,
+        "target": str(job.y.name),
+        "metric": model.metric_,
+        "held_out": model.held_out_score_,
+        "test": scores,
+        "stopped": stopped,
+        "notes": list(model.notes_),
+        "leaderboard": model.leaderboard_.to_dict("records"),
+    }
+
+
+def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, printer: Console) -> None:
+    """The closing table, the ensemble's scores and where everything is."""
+    printer.print(closing_table(model.leaderboard_, model.metric_))
+    for note in model.notes_:
+        printer.print(f"note: {note}", soft_wrap=True)
+    printer.print(f"the ensemble's held-out {model.metric_}: {number(model.held_out_score_)}", style="bold")
+    if scores is not None:
+        told = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
+        printer.print(f"on the test rows: {told}", style="bold")
+    printer.print(f"model:  {job.out}", soft_wrap=True)
+    printer.print(f"report: {report}", soft_wrap=True)
