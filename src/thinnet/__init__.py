@@ -1,8 +1,10 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
+from thinnet.attach import Attachment, attach
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import Dropout
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
+from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
 
@@ -11,20 +13,24 @@ __version__ = "0.1.0"
 __all__ = [
     "L1",
     "L2",
+    "Attachment",
     "Constraint",
     "Dropout",
     "ElasticNet",
+    "Finding",
     "GroupLasso",
     "MaxNorm",
     "Member",
     "NonNegative",
     "Penalty",
+    "Plan",
     "Rule",
     "Stack",
     "StackAdam",
     "UnitNorm",
     "WeightDecay",
     "__version__",
+    "attach",
     "stack_cross_entropy",
     "stack_squared_error",
 ]

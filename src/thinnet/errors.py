@@ -3,3 +3,7 @@
 
 class NoEffectWarning(UserWarning):
     """A rule, a rate or a setting that changes nothing as it is given."""
+
+
+class PlanWarning(UserWarning):
+    """A finding about a plan: it works as written, and is probably not what was meant."""

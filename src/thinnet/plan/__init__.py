@@ -1,1 +1,7 @@
 """Which rule governs which parameter, and what is wrong with it."""
+
+from thinnet.plan._finding import Finding
+from thinnet.plan._plan import Binding, Plan
+from thinnet.plan._registry import rule_types
+
+__all__ = ["Binding", "Finding", "Plan", "rule_types"]

@@ -1,0 +1,74 @@
+"""What a plan has made of a model, parameter by parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from thinnet.plan import Binding
+
+
+@dataclass(frozen=True)
+class Row:
+    """One weight under its rules.
+
+    Args:
+        parameter: its name.
+        rules: its rules, as they print.
+        shape: its shape, as stored.
+        norm: its Euclidean norm.
+        zeros: how many weights are exactly zero.
+        size: how many weights there are.
+        dead_outputs: outputs with no incoming weight but zeros.
+        dead_inputs: inputs with no outgoing weight but zeros.
+    """
+
+    parameter: str
+    rules: str
+    shape: tuple[int, ...]
+    norm: float
+    zeros: int
+    size: int
+    dead_outputs: int
+    dead_inputs: int
+
+    @classmethod
+    def of(cls, binding: Binding) -> Row:
+        """The row of a binding."""
+        w = binding.weight.value().detach()
+        outputs, inputs = binding.layout.dead(w)
+        norm = float(w.double().norm())
+        rules = " + ".join(map(repr, binding.rules))
+        return cls(binding.name, rules, tuple(w.shape), norm, int((w == 0).sum()), w.numel(), outputs, inputs)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Rows that print as a table."""
+
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, bindings: Iterable[Binding]) -> Summary:
+        """One row a binding."""
+        return cls(tuple(map(Row.of, bindings)))
+
+    def __str__(self) -> str:
+        head = ("parameter", "shape", "norm", "zeros", "dead outputs", "dead inputs", "rules")
+        cells = [head, *map(_cells, self.rows)]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+        left = {0, len(head) - 1}
+        lines = (
+            "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            for row in cells
+        )
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    share = f"{row.zeros} ({row.zeros / row.size:.1%})" if row.size else "0"
+    shape = "x".join(map(str, row.shape))
+    dead = (str(row.dead_outputs), str(row.dead_inputs))
+    return row.parameter, shape, f"{row.norm:.4g}", share, *dead, row.rules

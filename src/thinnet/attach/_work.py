@@ -1,0 +1,92 @@
+"""The rules of one weight at work around one step, block by block while the block is in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from thinnet.attach._metric import Metric
+from thinnet.constraints import Constraint
+from thinnet.penalties import Decay, Penalty
+from thinnet.plan import Binding
+from thinnet.rule import Rule, Strength, stack_depth
+
+BLOCK = 2**17
+"""Elements a block: its temporaries stay in the cache of a CPU core, which is where a proximal step spends its time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """The rules of one weight, sorted by when they act.
+
+    Args:
+        binding: the weight and its rules.
+        smooth: penalties that act through the gradient, before the step.
+        decays: decays, before the step.
+        sharp: penalties that act through a proximal step after it: over single weights first, then over groups, which
+            makes their composition the proximal step of their sum.
+        constraints: projections, last.
+    """
+
+    binding: Binding
+    smooth: tuple[Penalty, ...]
+    decays: tuple[Decay, ...]
+    sharp: tuple[Penalty, ...]
+    constraints: tuple[Constraint, ...]
+
+    @classmethod
+    def of(cls, binding: Binding, scale: float, penalties_act: bool) -> Work:
+        """The work of a binding, every strength times `scale`; without its penalties where they are in the loss."""
+        rules = [rule * scale for rule in binding.rules]
+        penalties = [r for r in rules if isinstance(r, Penalty) and penalties_act]
+        sharp = sorted((p for p in penalties if not p.smooth), key=lambda p: p.couples != "elements")
+        return cls(
+            binding,
+            tuple(p for p in penalties if p.smooth),
+            tuple(r for r in rules if isinstance(r, Decay)),
+            tuple(sharp),
+            tuple(r for r in rules if isinstance(r, Constraint)),
+        )
+
+    def before(self, lr: Strength, factor: float) -> None:
+        """Gradients of the smooth penalties, times `factor`, into the parameter's gradient; then the decay."""
+        w = self.binding.layout.view(self.binding.parameter.detach())
+        if self.smooth:
+            assert self.binding.parameter.grad is not None
+            gradient = self.binding.layout.view(self.binding.parameter.grad)
+            for rows in _blocks(w, self.smooth):
+                for penalty in self.smooth:
+                    gradient[rows].add_(penalty.gradient(w[rows]), alpha=factor)
+        if self.decays:
+            for rows in _blocks(w, self.decays):
+                for decay in self.decays:
+                    w[rows].copy_(decay.shrink(w[rows], lr))
+
+    def after(self, metric: Metric) -> None:
+        """Proximal steps in the optimizer's metric, then projections."""
+        view = self.binding.layout.view
+        w, state = view(self.binding.parameter.detach()), [view(t) for t in metric.state]
+        for rows in _blocks(w, (*self.sharp, *self.constraints)):
+            block = w[rows]
+            diagonal = metric.diagonal(*(t[rows] for t in state)) if self.sharp else None
+            outcome = block
+            for penalty in self.sharp:
+                outcome = penalty.prox(outcome, metric.step, diagonal)
+            for constraint in self.constraints:
+                outcome = constraint.project(outcome)
+            block.copy_(outcome)
+
+
+def _blocks(w: Tensor, rules: tuple[Rule, ...]) -> Iterator[slice]:
+    """Blocks of rows of `w`, or all of it where a rule needs to see more than one row at once."""
+    stacked = any(stack_depth(*(getattr(rule, dial) for dial in rule.dials)) for rule in rules)
+    whole = stacked or any(rule.couples == "inputs" for rule in rules)
+    # on a device a block would only add launches
+    if whole or w.device.type != "cpu" or w.numel() <= BLOCK or w.ndim < 1:
+        yield slice(None)
+        return
+    rows = max(1, BLOCK * w.shape[0] // w.numel())
+    for start in range(0, w.shape[0], rows):
+        yield slice(start, start + rows)

@@ -1,0 +1,108 @@
+"""The checks behind `Plan.findings`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thinnet.penalties import Decay, Penalty
+from thinnet.plan._finding import Finding
+from thinnet.plan._keys import key_name, matches, near_misses
+from thinnet.plan._neighbours import dropouts_before_norm, norms_after
+from thinnet.plan._weights import unwrap, weights
+from thinnet.rule import Rule
+
+if TYPE_CHECKING:
+    from thinnet.plan._plan import Binding, Plan
+
+
+def check(plan: Plan, model: nn.Module, optimizer: Optimizer | None) -> Iterator[Finding]:
+    """Every finding, keys first, then parameter by parameter."""
+    found = weights(model)
+    for key, _ in plan.entries:
+        if not any(matches(key, weight) for weight in found):
+            yield Finding("no-match", key_name(key), "claims no parameter.", near_misses(key, found))
+    for dropout, norm in dropouts_before_norm(unwrap(model)):
+        yield Finding(
+            "dropout-before-norm",
+            dropout,
+            f"feeds {norm}: the variance that the normalization learns in training is not the one it meets in eval.",
+            "Move the dropout behind the last normalization.",
+        )
+    norms = norms_after(unwrap(model))
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]} if optimizer else None
+    for binding in plan.bind(model):
+        yield from _on_plan(binding)
+        yield from _on_model(binding, norms)
+        if groups is not None:
+            yield from _on_optimizer(binding, groups)
+
+
+def _on_plan(binding: Binding) -> Iterator[Finding]:
+    name = binding.name
+    if len(binding.claims) > 1:
+        yield Finding(
+            "claimed-twice",
+            name,
+            f"is claimed by {' and '.join(binding.claims)}: it gets {' + '.join(map(repr, binding.rules))}.",
+            "Rules of different kinds add up, and a later one replaces an earlier one of its kind; narrow a pattern if "
+            "that is not meant.",
+        )
+    for rule in binding.rules:
+        if is_zero(rule):
+            yield Finding("zero-strength", name, f"{rule!r} has zero strength: no effect.", "Leave it out.")
+
+
+def _on_model(binding: Binding, norms: dict[int, str]) -> Iterator[Finding]:
+    name = binding.name
+    if not any(p.requires_grad for p in binding.weight.parameters):
+        yield Finding("frozen", name, "is frozen: no rule acts on it until it requires gradients.", "Leave it out.")
+    shrinking = [rule for rule in binding.rules if shrinks(rule) and not is_zero(rule)]
+    if not shrinking:
+        return
+    rules = " and ".join(map(repr, shrinking))
+    if binding.weight.is_bias():
+        yield Finding("decay-on-bias", name, f"is a bias under {rules}.", "Biases are best left alone: leave it out.")
+    elif binding.weight.in_a_norm():
+        message = f"is the weight of a normalization under {rules}."
+        yield Finding("decay-on-norm", name, message, "Normalizations are best left alone: leave it out.")
+    elif norm := next((norms[id(p)] for p in binding.weight.parameters if id(p) in norms), None):
+        yield Finding(
+            "scale-cancelled",
+            name,
+            f"feeds {norm}, which cancels its scale: {rules} only changes the effective learning rate.",
+            "Lower the learning rate by a schedule instead, or keep it knowing that it does not limit the function.",
+        )
+
+
+def _on_optimizer(binding: Binding, groups: dict[int, dict[str, object]]) -> Iterator[Finding]:
+    group = next((groups[id(p)] for p in binding.weight.parameters if id(p) in groups), None)
+    if group is None:
+        yield Finding(
+            "not-in-optimizer",
+            binding.name,
+            "is not a parameter of this optimizer: no rule acts on it.",
+            "Give it to the optimizer, or leave it out.",
+        )
+        return
+    for setting in ("weight_decay", "lambd"):
+        if group.get(setting) and any(shrinks(rule) and not is_zero(rule) for rule in binding.rules):
+            rules = " and ".join(repr(rule) for rule in binding.rules if shrinks(rule))
+            message = f"has {setting}={group[setting]} in the optimizer beside {rules} in the plan."
+            yield Finding("double-decay", binding.name, message, f"Set {setting}=0 in the optimizer, or drop the rule.")
+
+
+def shrinks(rule: Rule) -> bool:
+    """Whether a rule pulls weights towards zero in proportion to them: L2 and decay."""
+    return isinstance(rule, Decay) or (isinstance(rule, Penalty) and rule.smooth)
+
+
+def is_zero(rule: Rule) -> bool:
+    """Whether a penalty or decay has only zero strengths."""
+    if not isinstance(rule, Penalty | Decay):
+        return False
+    dials = [getattr(rule, dial) for dial in rule.dials]
+    return all(bool((dial == 0).all()) if isinstance(dial, Tensor) else dial == 0 for dial in dials)

@@ -1,0 +1,18 @@
+"""Rules by name."""
+
+from __future__ import annotations
+
+import inspect
+
+from thinnet import constraints, dropout, penalties
+from thinnet.rule import Rule
+
+
+def rule_types() -> dict[str, type[Rule]]:
+    """Every rule that thinnet exports, by the name of its class.
+
+    The rooms' own public names are the registry: importing one more module changes nothing.
+    """
+    public = [getattr(room, name) for room in (penalties, constraints, dropout) for name in room.__all__]
+    rules = [item for item in public if isinstance(item, type) and issubclass(item, Rule)]
+    return {rule.__name__: rule for rule in rules if not inspect.isabstract(rule)}
