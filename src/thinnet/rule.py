@@ -142,7 +142,7 @@ def spread(dial: Strength, w: Tensor) -> Strength:
             f"got weights {tuple(w.shape)}."
         )
     dial = dial.to(device=w.device, dtype=torch.promote_types(w.dtype, torch.float32))
-    return dial.reshape(*dial.shape, *(1,) * (w.ndim - dial.ndim))
+    return dial.reshape(dial.shape + (1,) * (w.ndim - dial.ndim))
 
 
 def stack_depth(*dials: Strength) -> int:
@@ -168,6 +168,8 @@ def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple
 def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
     """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
     squares = view.square().sum(inside, keepdim=True)
+    if not squares.requires_grad:
+        return squares.sqrt_()
     # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN
     return squares.where(squares > 0, 1).sqrt() * (squares > 0)
 

@@ -65,9 +65,9 @@ def total(terms: Tensor, depth: int) -> Tensor:
     return terms.reshape(*terms.shape[:depth], -1).sum(-1) if depth else terms.sum()
 
 
-def over_metric(threshold: Strength, metric: Tensor) -> Tensor:
-    """`threshold / metric`, rounded the same whether the threshold is a number or a tensor."""
-    # a number over a tensor would be reciprocal, then product: two passes and two roundings
+def quotient(threshold: Strength, divisor: Tensor) -> Tensor:
+    """`threshold / divisor`, rounded the same whether the threshold is a number or a tensor."""
+    # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
     if not isinstance(threshold, Tensor):
-        threshold = torch.full((), threshold, dtype=metric.dtype, device=metric.device)
-    return threshold / metric
+        threshold = torch.full((), threshold, dtype=divisor.dtype, device=divisor.device)
+    return threshold / divisor

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, over_metric, total
+from thinnet.penalties._base import Penalty, quotient, total
 from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, spread, stack_depth
 
 By = Literal["outputs", "inputs"]
@@ -37,10 +37,10 @@ def group_lasso_prox(w: Tensor, threshold: Strength, metric: Tensor | None = Non
     tau = spread(_per_group(threshold, z, inside), z)
     if metric is None:
         norms = group_norms(z, inside)
-        kept = (1 - tau / norms.clamp(min=torch.finfo(z.dtype).tiny)).clamp(min=0)
+        kept = (1 - quotient(tau, norms.clamp(min=torch.finfo(z.dtype).tiny))).clamp(min=0)
         return (z * kept).reshape(w.shape).to(w.dtype)
     d, _ = group_view(precise(metric), by, depth)
-    q = over_metric(tau, d)
+    q = quotient(tau, d)
     theta = _outcome_norms(z, d, q, tau, inside)
     return (z / (q / theta).add_(1)).reshape(w.shape).to(w.dtype)
 
@@ -49,24 +49,21 @@ def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, inside: tuple
     """θ of every group: the root of ‖z / (θ + q)‖ = 1, where q = τ/D; zero for groups that go.
 
     1/‖z / (θ + q)‖ is concave and rising in θ, so Newton's method on it climbs to the root from any point below. The
-    tangents at zero and at infinity give two such points; both are the root itself where D is constant.
+    tangents at zero and at infinity give two such points; both are the root itself where D is constant. ‖z‖ is above it.
     """
 
-    def mean(x: Tensor, weights: Tensor) -> Tensor:
-        return (x * weights).sum(inside, keepdim=True)
-
-    pull = d * z
-    pulls, norms = group_norms(pull, inside), group_norms(z, inside)
+    pulls_squared, norms_squared = (d * z).square_(), z.square()
+    pulls, norms = _sum(pulls_squared, inside).sqrt_(), _sum(norms_squared, inside).sqrt_()
     gone = pulls <= tau
-    at_zero = (pulls - tau) / mean(d, (pull / pulls).square_())
-    at_infinity = norms - mean(q, (z / norms).square_())
-    theta, moving = torch.maximum(at_zero, at_infinity), ~gone
+    at_zero = (pulls - tau) * pulls.square() / _sum(pulls_squared.mul_(d), inside)
+    at_infinity = norms - _sum(norms_squared.mul_(q), inside) / norms.square()
+    theta, moving = torch.maximum(at_zero, at_infinity).minimum(norms), ~gone
     near = math.sqrt(torch.finfo(z.dtype).eps)
     for _ in range(NEWTON_STEPS):
         r = (q + theta).reciprocal_()
         squares = (z * r).square_()
-        sums = squares.sum(inside, keepdim=True)
-        step = (sums.sqrt() - 1) * (sums / mean(r, squares))
+        sums = _sum(squares, inside)
+        step = (sums.sqrt() - 1) * (sums / _sum(squares.mul_(r), inside))
         # a group that has arrived stands still, so it does not matter how many steps the others take
         theta = torch.where(moving, theta + step, theta)
         moving = moving & (step.abs() > near * theta)
@@ -74,6 +71,11 @@ def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, inside: tuple
             break  # elsewhere, asking would wait for the device
     unpenalized = torch.as_tensor(tau == 0, device=z.device).to(z.dtype)  # 1, so that q/θ is 0 and not 0/0
     return torch.where(gone, unpenalized, theta)
+
+
+def _sum(terms: Tensor, inside: tuple[int, ...]) -> Tensor:
+    """The sum over each group."""
+    return terms.sum(inside, keepdim=True)
 
 
 def _per_group(strength: Strength, view: Tensor, inside: tuple[int, ...]) -> Strength:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, over_metric, total
+from thinnet.penalties._base import Penalty, quotient, total
 from thinnet.rule import Strength, precise, spread, stack_depth
 
 
@@ -21,11 +21,15 @@ def l1(w: Tensor, strength: Strength) -> Tensor:
 def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
     """The step sign(w) · max(|w| − t/D, 0) for `threshold` t and `metric` D: exact zeros."""
     x, t = precise(w), spread(threshold, w)
+    # w less its part inside [−t, t]: neither sign nor mask, and each line reuses its buffers
     if metric is not None:
-        t = over_metric(t, precise(metric))
-    # w less its part inside [−t, t] is two passes, one temporary, no sign and no mask
-    inside = torch.minimum(x, t).clamp_(min=-t) if isinstance(t, Tensor) else x.clamp(-t, t)
-    return (x - inside).to(w.dtype)
+        t = quotient(t, precise(metric))
+        inside = torch.minimum(x, t).clamp_(min=t.neg_())
+    elif isinstance(t, Tensor):
+        inside = torch.minimum(x, t).clamp_(min=-t)
+    else:
+        inside = x.clamp(-t, t)
+    return inside.neg_().add_(x).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, over_metric, total
+from thinnet.penalties._base import Penalty, quotient, total
 from thinnet.rule import Strength, precise, spread, stack_depth
 
 
@@ -24,9 +24,9 @@ def l2_gradient(w: Tensor, strength: Strength) -> Tensor:
 
 def l2_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
     """The step w / (1 + t/D) for `threshold` t and `metric` D: smaller, never zero."""
-    t = spread(threshold, w)
-    divisor = 1 + t if metric is None else over_metric(t, precise(metric)).add_(1)
-    return (precise(w) / divisor).to(w.dtype)
+    if metric is None:
+        return (precise(w) / spread(1 + threshold, w)).to(w.dtype)
+    return (precise(w) / quotient(spread(threshold, w), precise(metric)).add_(1)).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
