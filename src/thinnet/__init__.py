@@ -3,6 +3,7 @@
 from thinnet.attach import Attachment, attach
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import Dropout
+from thinnet.ensemble import Predictions, mc_predict
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
@@ -24,6 +25,7 @@ __all__ = [
     "NonNegative",
     "Penalty",
     "Plan",
+    "Predictions",
     "Rule",
     "Stack",
     "StackAdam",
@@ -31,6 +33,7 @@ __all__ = [
     "WeightDecay",
     "__version__",
     "attach",
+    "mc_predict",
     "stack_cross_entropy",
     "stack_squared_error",
 ]

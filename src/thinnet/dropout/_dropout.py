@@ -23,9 +23,17 @@ def dropout(x: Tensor, keep_threshold: int, *, inplace: bool = False, generator:
     """
     if keep_threshold == LEVELS or x.numel() == 0:
         return x
-    # as bytes, not bool: torch multiplies by a byte three times as fast, and autograd keeps one byte an element
-    mask = keep_mask(x.shape, keep_threshold, generator=generator, device=x.device).view(torch.uint8)
-    kept = x.mul_(mask) if inplace else x * mask
+    mask = keep_mask(x.shape, keep_threshold, generator=generator, device=x.device)
+    return apply_mask(x, mask, keep_threshold, inplace=inplace)
+
+
+def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = False) -> Tensor:
+    """M ∘ x · 65536/t for a bool mask M that broadcasts to x; zeros for t = 0.
+
+    Autograd keeps one byte for each element of M.
+    """
+    # as bytes, not bool: torch multiplies by a byte three times as fast
+    kept = x.mul_(mask.view(torch.uint8)) if inplace else x * mask.view(torch.uint8)
     return kept.mul_(LEVELS / max(keep_threshold, 1))
 
 
