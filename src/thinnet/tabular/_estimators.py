@@ -1,0 +1,341 @@
+"""The estimators: tables in, a regularized ensemble of networks out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from thinnet.report import Results, write_report
+from thinnet.tabular._encoder import Encoder
+from thinnet.tabular._fitting import Fitted, Settings, fit_population, stratified_folds
+from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._saving import read_estimator, write_estimator
+from thinnet.tabular._spread import Spread
+from thinnet.tabular._table import learn
+from thinnet.tabular._target import ClassTarget, NumberTarget, read_classes, read_numbers
+from thinnet.tabular._training import Problem
+
+Floats = NDArray[np.float64]
+
+
+class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
+    """What classifier and regressor share."""
+
+    metric_: str
+
+    def __init__(
+        self,
+        *,
+        time_limit: float | None = 60.0,
+        n_mixes: int = 24,
+        cv: int = 5,
+        hidden: Sequence[int] = (128, 128),
+        n_bins: int = 16,
+        max_steps: int = 4000,
+        batch_size: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        callback: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self.time_limit = time_limit
+        self.n_mixes = n_mixes
+        self.cv = cv
+        self.hidden = hidden
+        self.n_bins = n_bins
+        self.max_steps = max_steps
+        self.batch_size = batch_size
+        self.random_state = random_state
+        self.callback = callback
+
+    @abstractmethod
+    def _read_target(self, y: Any) -> ClassTarget | NumberTarget:
+        """The target, read."""
+
+    @abstractmethod
+    def _learn_target(self, target: Any) -> tuple[torch.Tensor, int, NDArray[np.int64] | None]:
+        """Keep what predictions need; the target as a tensor, the outputs it takes, and the strata for the folds."""
+
+    @abstractmethod
+    def _units(self, loss: float) -> float:
+        """The trained loss as the score that is shown."""
+
+    @abstractmethod
+    def _finish(self, fitted: Fitted, problem: Problem) -> None:
+        """Keep what the estimator's kind needs beside the ensemble."""
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train the population and select the ensemble.
+
+        Ctrl-C ends the training early: the estimator is then fitted with the best found so far, and KeyboardInterrupt
+        goes on to the caller. A second Ctrl-C acts at once.
+
+        Args:
+            X: table of n rows: DataFrame, array or list of rows.
+            y: n targets; rows without one are left out.
+
+        Raises:
+            ValueError: a parameter or the data cannot be used; the message says which, where and the remedy.
+        """
+        budget = Budget(self.time_limit)
+        self._check_parameters()
+        if y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        validate_data(self, X, skip_check_array=True)
+        target = self._read_target(y)
+        self.schema_, frame = learn(X, rows=target.present)
+        if len(frame) < self.cv:
+            raise ValueError(
+                f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "
+                f"Lower cv to at most {len(frame)}, or give more rows."
+            )
+        self.encoder_ = Encoder(n_bins=self.n_bins).fit(frame, self.schema_)
+        x_ND = torch.from_numpy(self.encoder_.transform(frame))
+        y_N, outputs, strata = self._learn_target(target)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        problem = Problem(
+            x_ND,
+            y_N,
+            stratified_folds(strata, len(frame), self.cv, seed),
+            outputs,
+            np.array([part == "bins" for _, part in self.encoder_.columns_]),
+        )
+        settings = Settings(self.n_mixes, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed)
+        fitted = fit_population(problem, settings, budget, self._units, self.callback)
+        self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
+        self.curves_, self.shown_weights_ = fitted.curves, fitted.weights
+        self._finish(fitted, problem)
+        self.target_name_ = str(getattr(y, "name", None) or "target")
+        self.facts_ = {
+            "rows": f"{len(frame):,}",
+            "columns": f"{len(self.schema_.columns)} used, {len(self.schema_.dropped)} left out",
+            "networks": f"{len(self.leaderboard_)} mixes of regularizers in {self.cv} folds",
+            "time": f"{budget.elapsed:.0f} s",
+        }
+        self.notes_ = [f"column {d.column!r} left out: {d.reason}" for d in self.schema_.dropped]
+        self.notes_ += self.schema_.notes
+        if target.left_out:
+            self.notes_.append(f"{target.left_out:,} rows without a target left out")
+        if fitted.interrupted:
+            self.notes_.append("training was interrupted: this is the best found until then")
+            raise KeyboardInterrupt
+        return self
+
+    def _check_parameters(self) -> None:
+        """Refuse parameters that cannot be meant, by name."""
+        least: Mapping[str, int] = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < low:
+                raise ValueError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
+        if self.batch_size is not None and (not isinstance(self.batch_size, Integral) or self.batch_size < 1):
+            raise ValueError(f"`batch_size` must be a whole number >= 1, or None, got {self.batch_size!r}.")
+        if self.time_limit is not None and (not isinstance(self.time_limit, Real) or not self.time_limit > 0):
+            raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {self.time_limit!r}.")
+        if any(not isinstance(units, Integral) or units < 1 for units in self.hidden):
+            raise ValueError(f"`hidden` must be whole numbers >= 1, got {self.hidden!r}.")
+
+    def _batch(self, rows: int) -> int:
+        """Small tables need more steps, not more epochs: about 20 steps an epoch, within what keeps the cores busy."""
+        return self.batch_size or int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 256))
+
+    def _outputs(self, X: Any) -> tuple[Floats, Floats]:
+        """The ensemble's mean and variance for a table."""
+        check_is_fitted(self)
+        frame = self.schema_.read(X, estimator=type(self).__name__)
+        return self.ensemble_.outputs(torch.from_numpy(self.encoder_.transform(frame)))
+
+    def results(self) -> Results:
+        """What a report shows of this fit."""
+        check_is_fitted(self)
+        return Results(
+            title=self.target_name_,
+            task="classification" if isinstance(self, ClassifierMixin) else "regression",
+            metric=self.metric_,
+            facts={**self.facts_, f"held-out {self.metric_} of the ensemble": f"{self.held_out_score_:.4g}"},
+            leaderboard=self.leaderboard_,
+            curves=self.curves_,
+            weights=self.shown_weights_,
+            notes=self.notes_,
+        )
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML page, to `path`."""
+        return write_report(self.results(), path)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted estimator to a folder, whole or not at all; `load` reads it.
+
+        Raises:
+            ModelFolderError: the place holds something else, or cannot be written.
+        """
+        check_is_fitted(self)
+        return write_estimator(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a fitted estimator from a folder; executes nothing that it holds.
+
+        Raises:
+            ModelFolderError: no model, a damaged one, or one of another kind.
+        """
+        return read_estimator(path, cls)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
+    """A classifier for tables: many differently regularized networks, trained as one and selected by held-out loss.
+
+    Mixed column types, missing values and unseen categories are understood. Every mixture of regularizers is trained on
+    every fold and stopped on the rows it did not see; an ensemble of the best combination, by greedy selection on those
+    rows, predicts:
+
+    `p(y|x) = Σ_k w_k softmax(f_k(x))`, with `w_k >= 0`, `Σ_k w_k = 1`.
+
+    Args:
+        time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
+            repeats exactly under the same `random_state`.
+        n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        cv: folds; every mixture is trained once per fold.
+        hidden: units of each hidden layer.
+        n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
+        max_steps: most optimizer steps of any member.
+        batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
+        random_state: seed of everything random.
+        callback: called with a `Progress` throughout the fit.
+
+    Attributes:
+        classes_: the labels, sorted.
+        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out log loss, their gap, the
+            share of weights that are exactly zero, weight in the ensemble, epochs.
+        held_out_score_: log loss of the ensemble on held-out rows; selection makes it slightly optimistic.
+        notes_: what the reader should know: columns left out, rows without a target.
+        n_features_in_: columns of the table.
+        feature_names_in_: their names, for a DataFrame.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from thinnet.tabular import ThinNetClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = ThinNetClassifier(n_mixes=4, cv=3, max_steps=150, random_state=0).fit(X, y)
+        >>> clf.predict_proba(X).sum(axis=1).round(6).min()  # probabilities sum to one
+        np.float64(1.0)
+        >>> bool(clf.held_out_score_ < 0.2)  # guessing is log 3 = 1.1
+        True
+
+    References:
+        R. Caruana et al., "Ensemble Selection from Libraries of Models", 2004.
+        A. Kadra et al., "Well-tuned Simple Nets Excel on Tabular Datasets", 2021.
+        Y. Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning", 2022.
+    """
+
+    metric_ = "log loss"
+
+    def _read_target(self, y: Any) -> ClassTarget:
+        return read_classes(y)
+
+    def _learn_target(self, target: ClassTarget) -> tuple[torch.Tensor, int, NDArray[np.int64] | None]:
+        self.classes_ = target.classes
+        return torch.from_numpy(target.codes), len(target.classes), target.codes
+
+    def _units(self, loss: float) -> float:
+        return loss
+
+    def _finish(self, fitted: Fitted, problem: Problem) -> None:
+        p_N = fitted.oof_mean_NC[np.arange(len(problem.y_N)), problem.y_N.numpy()]
+        self.held_out_score_ = float(-np.log(np.clip(p_N, 1e-15, None)).mean())
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probability of every class, in the order of `classes_`: (n, C)."""
+        return self._outputs(X)[0]
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of every row: (n,)."""
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
+        return labels
+
+
+class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
+    """A regressor for tables: many differently regularized networks, trained as one and selected by held-out loss.
+
+    Mixed column types, missing values and unseen categories are understood. Every mixture of regularizers is trained on
+    every fold and stopped on the rows it did not see; an ensemble of the best combination, by greedy selection on those
+    rows, predicts `ŷ(x) = Σ_k w_k f_k(x)`, with `w_k >= 0`, `Σ_k w_k = 1`.
+
+    Args:
+        time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
+            repeats exactly under the same `random_state`.
+        n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        cv: folds; every mixture is trained once per fold.
+        hidden: units of each hidden layer.
+        n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
+        max_steps: most optimizer steps of any member.
+        batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
+        random_state: seed of everything random.
+        callback: called with a `Progress` throughout the fit.
+
+    Attributes:
+        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out RMSE, their gap, the share
+            of weights that are exactly zero, weight in the ensemble, epochs.
+        held_out_score_: RMSE of the ensemble on held-out rows; selection makes it slightly optimistic.
+        notes_: what the reader should know: columns left out, rows without a target.
+        n_features_in_: columns of the table.
+        feature_names_in_: their names, for a DataFrame.
+
+    Example:
+        >>> import numpy as np
+        >>> from thinnet.tabular import ThinNetRegressor
+        >>> X = np.linspace(-1, 1, 120)[:, None]
+        >>> reg = ThinNetRegressor(n_mixes=4, cv=3, max_steps=150, random_state=0).fit(X, 3 * X[:, 0])
+        >>> bool(abs(reg.predict([[0.5]])[0] - 1.5) < 0.1)  # 3 · 0.5
+        True
+
+    References:
+        R. Caruana et al., "Ensemble Selection from Libraries of Models", 2004.
+        A. Kadra et al., "Well-tuned Simple Nets Excel on Tabular Datasets", 2021.
+        Y. Gorishniy et al., "On Embeddings for Numerical Features in Tabular Deep Learning", 2022.
+    """
+
+    metric_ = "RMSE"
+
+    def _read_target(self, y: Any) -> NumberTarget:
+        return read_numbers(y)
+
+    def _learn_target(self, target: NumberTarget) -> tuple[torch.Tensor, int, NDArray[np.int64] | None]:
+        self.mean_, self.scale_ = target.mean, target.scale
+        return torch.from_numpy(target.values.astype(np.float32)), 1, None
+
+    def _units(self, loss: float) -> float:
+        return float(np.sqrt(loss) * self.scale_)
+
+    def _finish(self, fitted: Fitted, problem: Problem) -> None:
+        errors_N = fitted.oof_mean_NC[:, 0] - problem.y_N.numpy()
+        self.held_out_score_ = self._units(float(np.mean(errors_N**2)))
+        self.spread_ = Spread.fit(errors_N, fitted.oof_variance_NC[:, 0])
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The predicted numbers: (n,); with `return_std` a pair of them and their standard deviations.
+
+        The deviation is that of the target around the prediction: the networks' disagreement and the noise that is
+        left, both scaled to the errors on held-out rows.
+        """
+        mean_N1, variance_N1 = self._outputs(X)
+        mean = self.mean_ + self.scale_ * mean_N1[:, 0]
+        if not return_std:
+            return mean
+        return mean, self.scale_ * self.spread_.std(variance_N1[:, 0])

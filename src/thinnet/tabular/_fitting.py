@@ -1,0 +1,119 @@
+"""From encoded rows to an ensemble: train the population, select, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from thinnet.report import Curve, Weights
+from thinnet.tabular._ensemble import Ensemble, Floats, select
+from thinnet.tabular._interrupt import deferred_interrupt
+from thinnet.tabular._outcome import Units, leaderboard, shown
+from thinnet.tabular._population import population
+from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._schedule import Schedule
+from thinnet.tabular._training import Problem, Training
+
+_FINISHING = 0.05
+"""Share of the time kept back for selection and what follows."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: see the estimators' parameters of the same names."""
+
+    n_mixes: int
+    hidden: Sequence[int]
+    max_steps: int
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What came out.
+
+    Attributes:
+        ensemble: predicts.
+        leaderboard: every mix.
+        curves: of the best and the unregularized mix.
+        weights: of the same.
+        oof_mean_NC: the ensemble's predictions for rows that the predicting members never saw.
+        oof_variance_NC: the variance over its mixes of the same.
+        interrupted: whether Ctrl-C ended it.
+    """
+
+    ensemble: Ensemble
+    leaderboard: pd.DataFrame
+    curves: list[Curve]
+    weights: list[Weights]
+    oof_mean_NC: Floats
+    oof_variance_NC: Floats
+    interrupted: bool
+
+
+def fit_population(
+    problem: Problem,
+    settings: Settings,
+    budget: Budget,
+    units: Units,
+    callback: Callable[[Progress], object] | None,
+) -> Fitted:
+    """Train, select and describe.
+
+    Raises:
+        KeyboardInterrupt: asked for before anything was usable.
+        ValueError: every network diverged.
+    """
+
+    def tell(phase: str, fraction: float, members: int, best: float) -> None:
+        if callback is not None:
+            elapsed = budget.elapsed
+            left = min(elapsed * (1 - fraction) / max(fraction, 1e-3), max(budget.left, 0.0))
+            score = units(best) if np.isfinite(best) else None
+            callback(Progress(phase, fraction, members, score, elapsed, left))
+
+    rng = np.random.default_rng(settings.seed)
+    mixes = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
+    with deferred_interrupt() as interrupt:
+        training = Training(
+            problem,
+            mixes,
+            hidden=settings.hidden,
+            batch_size=settings.batch_size,
+            schedule=Schedule(settings.max_steps, budget.part(1 - _FINISHING)),
+            seed=settings.seed,
+            report=lambda done, members, best: tell("training", done, members, best),
+            stop=lambda: interrupt.asked,
+        )
+        tell("training", 0.0, len(training.traces), float("inf"))
+        training.run()
+        trained = training.result()
+        if interrupt.asked and not any(trained.complete):
+            raise KeyboardInterrupt
+        if not any(trained.complete):
+            raise ValueError(
+                "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
+                "this with the table's description."
+            )
+        tell("selecting the ensemble", 1.0, 0, min(t.score for t in trained.traces))
+        ensemble, weights_M, mean_NC, variance_NC = select(problem, trained)
+        curves, weights = shown(problem, trained, units)
+        board = leaderboard(problem, trained, weights_M, units)
+    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked)
+
+
+def stratified_folds(strata: NDArray[np.int64] | None, rows: int, folds: int, seed: int) -> NDArray[np.int64]:
+    """A fold for every row, at random; each class spread evenly, whatever its size.
+
+    scikit-learn's StratifiedKFold refuses classes that are smaller than the number of folds; tables have them.
+    """
+    rng = np.random.default_rng(seed)
+    order = np.lexsort((rng.random(rows), np.zeros(rows) if strata is None else strata))
+    fold_N = np.empty(rows, dtype=np.int64)
+    fold_N[order] = np.arange(rows) % folds
+    return fold_N

@@ -1,0 +1,116 @@
+"""The population: differently regularized networks of one architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from thinnet.constraints import MaxNorm
+from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, WeightDecay
+from thinnet.rule import Rule, Rules
+
+
+@dataclass(frozen=True)
+class Mix:
+    """One way to regularize the network; trained once per fold.
+
+    Args:
+        rules: penalties, decay and constraints on its weights.
+        dropout: rate after every hidden activation.
+        label_smoothing: share of the target spread over the classes.
+        lr: learning rate.
+        bins: whether it sees the piecewise-linear encoding of the numbers beside the numbers themselves.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    lr: float = 2e-3
+    bins: bool = True
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rules as one, None where there are none."""
+        return Rules(self.rules) if self.rules else None
+
+    @property
+    def regularized(self) -> bool:
+        """Whether anything at all holds the network back."""
+        return bool(self.rules or self.dropout or self.label_smoothing)
+
+    def __str__(self) -> str:
+        parts = [f"dropout {self.dropout:.2g}"] if self.dropout else []
+        parts += [_phrase(rule) for rule in self.rules]
+        parts += [f"label smoothing {self.label_smoothing:.2g}"] if self.label_smoothing else []
+        return " + ".join(parts) or "none"
+
+
+_PHRASES: dict[str, str] = {
+    "L1": "L1 {strength:.1e}",
+    "L2": "L2 {strength:.1e}",
+    "ElasticNet": "elastic net {l1:.1e}/{l2:.1e}",
+    "GroupLasso": "group lasso by {by} {strength:.1e}",
+    "WeightDecay": "weight decay {strength:.1e}",
+    "MaxNorm": "max-norm {limit:.2g}",
+}
+
+
+def _phrase(rule: Rule) -> str:
+    return _PHRASES[type(rule).__name__].format(**rule.settings())
+
+
+def population(count: int, *, rows: int, classification: bool, rng: np.random.Generator) -> list[Mix]:
+    """`count` mixes: first the textbook's regularizers one by one, then random mixtures of them.
+
+    Penalty strengths shrink with the number of rows, λ/m as in the textbook: what holds for a mean loss over a thousand
+    rows is a tenth of it over ten thousand.
+
+    Args:
+        count: how many.
+        rows: training rows, m.
+        classification: whether label smoothing makes sense.
+        rng: source of randomness.
+    """
+    per_row = 1000 / max(rows, 100)
+    singles = [
+        Mix(),
+        Mix(dropout=0.25),
+        Mix((L2(1e-2 * per_row),)),
+        Mix(dropout=0.5),
+        Mix((L1(2e-4 * per_row),)),
+        Mix((MaxNorm(1.0),)),
+        Mix((GroupLasso(1e-4 * per_row, by="outputs"),)),
+        Mix((ElasticNet(1e-4 * per_row, 3e-3 * per_row),)),
+        Mix(dropout=0.1),
+        Mix((WeightDecay(0.1),)),
+    ]
+    return (singles + [_mixture(per_row, classification, rng) for _ in range(count - len(singles))])[:count]
+
+
+def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> Mix:
+    """A random mixture from the published priors of tuned tabular networks, each part on or off."""
+
+    def log_uniform(low: float, high: float) -> float:
+        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+    penalties: list[Callable[[], Rule]] = [
+        lambda: L2(log_uniform(1e-4, 3e-2) * per_row),
+        lambda: WeightDecay(log_uniform(1e-2, 1.0)),
+        lambda: L1(log_uniform(1e-5, 1e-3) * per_row),
+        lambda: GroupLasso(log_uniform(1e-5, 5e-4) * per_row, by="inputs" if rng.random() < 0.5 else "outputs"),
+        lambda: ElasticNet(log_uniform(1e-5, 5e-4) * per_row, log_uniform(1e-4, 1e-2) * per_row),
+    ]
+    rules: list[Rule] = []
+    if rng.random() < 0.7:
+        rules.append(penalties[rng.choice(len(penalties), p=[0.3, 0.25, 0.2, 0.15, 0.1])]())
+    if rng.random() < 0.25:
+        rules.append(MaxNorm(log_uniform(0.5, 3.0)))
+    return Mix(
+        rules=tuple(rules),
+        dropout=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.7 else 0.0,
+        label_smoothing=log_uniform(5e-3, 0.1) if classification and rng.random() < 0.3 else 0.0,
+        lr=log_uniform(5e-4, 5e-3),
+        bins=bool(rng.random() < 0.7),
+    )

@@ -1,0 +1,49 @@
+"""How far a fit has come, and how much time it may still take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a fit tells its callback.
+
+    Args:
+        phase: what is being done, in words.
+        fraction: share of the work done, in [0, 1].
+        members: networks still in training.
+        best: best held-out score so far, lower is better; None before the first.
+        elapsed: seconds since the start.
+        left: seconds that the rest is expected to take.
+    """
+
+    phase: str
+    fraction: float
+    members: int
+    best: float | None
+    elapsed: float
+    left: float
+
+
+@dataclass
+class Budget:
+    """A time limit in seconds, counted from its creation; None is no limit."""
+
+    limit: float | None
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit; infinite without one."""
+        return float("inf") if self.limit is None else self.limit - self.elapsed
+
+    def part(self, share: float) -> Budget:
+        """A budget over the next `share` of what is left."""
+        return Budget(None if self.limit is None else max(self.left, 0.0) * share)

@@ -1,0 +1,264 @@
+"""Mixes times folds, trained in one stack."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
+from thinnet.tabular._population import Mix
+from thinnet.tabular._schedule import RUNGS, Schedule
+
+_ROWS_AT_A_TIME = 4096
+_CURVE_ROWS = 512
+_PATIENCE = 0.35
+"""Share of the whole training without a better held-out score after which a member stops."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned: encoded rows, targets and folds.
+
+    Args:
+        x_ND: encoded features, float32.
+        y_N: classes (int64) or standardised targets (float32).
+        fold_N: the fold in which each row is held out.
+        outputs: classes, or 1.
+        bins_D: which columns are piecewise-linear bins.
+    """
+
+    x_ND: Tensor
+    y_N: Tensor
+    fold_N: np.ndarray
+    outputs: int
+    bins_D: np.ndarray
+
+    @property
+    def classification(self) -> bool:
+        """Whether targets are classes."""
+        return not self.y_N.is_floating_point()
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold_N.max()) + 1
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Probabilities, or the outputs themselves."""
+        return F.softmax(outputs, -1) if self.classification else outputs
+
+    def losses(self, outputs_KBC: Tensor, y_B: Tensor) -> Tensor:
+        """Log loss or mean squared error of every member: (K,)."""
+        score = stack_cross_entropy if self.classification else stack_squared_error
+        return score(outputs_KBC, y_B)
+
+
+@dataclass
+class Trace:
+    """What happened to one member: its curve and its best moment."""
+
+    mix: int
+    fold: int
+    epochs: list[float] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    best: int = -1
+    """Index into the curve; -1 before the first finite score."""
+
+    @property
+    def score(self) -> float:
+        """Best held-out loss."""
+        return self.held_out[self.best] if self.best >= 0 else float("inf")
+
+
+@dataclass
+class Trained:
+    """A population after training: every member at its best moment.
+
+    `stack` holds them all, mix by mix, fold by fold (member `m * folds + f`); `oof_MNC` their held-out predictions.
+    """
+
+    mixes: list[Mix]
+    stack: Stack
+    traces: list[Trace]
+    oof_MNC: np.ndarray
+    complete: list[bool]
+    """Which mixes have a prediction for every row."""
+
+
+class Training:
+    """Trains mixes on folds; `run` may be interrupted, and leaves `result` usable from the first evaluation on."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        mixes: Sequence[Mix],
+        *,
+        hidden: Sequence[int],
+        batch_size: int,
+        schedule: Schedule,
+        seed: int,
+        report: Callable[[float, int, float], None] = lambda done, members, best: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.problem, self.mixes, self.schedule, self.batch_size = problem, list(mixes), schedule, batch_size
+        self.report, self.stop = report, stop
+        self.traces = [Trace(m, f) for m in range(len(mixes)) for f in range(problem.folds)]
+        members = [self._member(self.mixes[t.mix], seed + i) for i, t in enumerate(self.traces)]
+        self.best = Stack(
+            members,
+            in_features=problem.x_ND.shape[1],
+            hidden=hidden,
+            out_features=problem.outputs,
+            activation="silu",
+        )
+        # dropping members first, so that they are one run; then by fold, so that evaluation reads each fold once
+        self.alive = sorted(
+            range(len(self.traces)), key=lambda i: (members[i].dropout == 0, self.traces[i].fold, self.traces[i].mix)
+        )
+        self.stack = copy.deepcopy(self.best)
+        self.stack.keep(self.alive)
+        self.optimizer = StackAdam(self.stack, betas=(0.9, 0.99))
+        self.best.requires_grad_(False).eval()
+        self.rng = np.random.default_rng(seed)
+        self.held_out = [np.flatnonzero(problem.fold_N == f) for f in range(problem.folds)]
+        others = [np.flatnonzero(problem.fold_N != f) for f in range(problem.folds)]
+        self.seen = [self.rng.permutation(rows)[:_CURVE_ROWS] for rows in others]
+        shape = (len(mixes), len(problem.x_ND), problem.outputs)
+        self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
+        self.rungs = list(RUNGS)
+
+    def _member(self, mix: Mix, seed: int) -> Member:
+        bins = self.problem.bins_D
+        inputs = None if mix.bins or not bins.any() or bins.all() else tuple((~bins).tolist())
+        return Member(seed, mix.lr, mix.rule, mix.dropout, label_smoothing=mix.label_smoothing, inputs=inputs)
+
+    def run(self) -> None:
+        """Train to the schedule's end, or until every member has stopped."""
+        batches, steps_an_epoch = self._batches(), -(-len(self.problem.x_ND) // self.batch_size)
+        every = max(1, min(steps_an_epoch, self.schedule.total // 40))
+        while self.alive and not self.schedule.over and not self.stop():
+            start, first = time.monotonic(), self.schedule.step
+            while self.schedule.step < min(first + every, self.schedule.total):
+                self._step(next(batches))
+                if self.schedule.budget.left <= 0 or self.stop():
+                    break
+            self._evaluate(self.schedule.step / steps_an_epoch)
+            self.schedule.spent(self.schedule.step - first, time.monotonic() - start, len(self.alive))
+            every = max(every, self.schedule.total // 60)
+            self._retire()
+            self.report(self.schedule.done, len(self.alive), min(t.score for t in self.traces))
+
+    def result(self) -> Trained:
+        """The population at its best moments."""
+        complete = [bool(np.isfinite(oof).all()) for oof in self.oof_MNC]
+        return Trained(self.mixes, self.best, self.traces, self.oof_MNC, complete)
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        rows = len(self.problem.x_ND)
+        while True:
+            order = self.rng.permutation(rows)
+            for start in range(0, rows, self.batch_size):
+                if rows - start >= min(self.batch_size, rows) // 2 or start == 0:
+                    yield order[start : start + self.batch_size]
+
+    def _step(self, rows: np.ndarray) -> None:
+        problem, members = self.problem, self.stack.members
+        fold_K = np.array([self.traces[i].fold for i in self.alive])
+        weights_KB = torch.from_numpy((fold_K[:, None] != problem.fold_N[rows]).astype(np.float32))
+        index = torch.from_numpy(rows)
+        x, y = problem.x_ND[index], problem.y_N[index]
+        self.stack.train()
+        outputs = self.stack(x)
+        if problem.classification:
+            smoothing_K = torch.tensor([m.label_smoothing for m in members])
+            loss_K = stack_cross_entropy(outputs, y, weights_KB, smoothing_K)
+        else:
+            loss_K = stack_squared_error(outputs, y, weights_KB)
+        self.optimizer.zero_grad()
+        loss_K.sum().backward()  # type: ignore[no-untyped-call]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.lr_factor()
+        self.optimizer.step()
+        self.schedule.step += 1
+
+    @torch.no_grad()
+    def _evaluate(self, epoch: float) -> None:
+        """Every member on its held-out rows; those that are better than ever are remembered."""
+        self.stack.eval()
+        problem = self.problem
+        for members, fold in _runs([self.traces[i].fold for i in self.alive]):
+            held_out = predict(self.stack, problem.x_ND[self.held_out[fold]], members)
+            losses_K = problem.losses(held_out, problem.y_N[self.held_out[fold]]).tolist()
+            seen = predict(self.stack, problem.x_ND[self.seen[fold]], members)
+            train_K = problem.losses(seen, problem.y_N[self.seen[fold]]).tolist()
+            better = []
+            for k, (loss, train) in enumerate(zip(losses_K, train_K, strict=True)):
+                trace = self.traces[self.alive[members.start + k]]
+                trace.epochs.append(epoch)
+                trace.train.append(train)
+                trace.held_out.append(loss)
+                if loss < trace.score:
+                    trace.best = len(trace.held_out) - 1
+                    better.append(k)
+            if better:
+                mixes = [self.traces[self.alive[members.start + k]].mix for k in better]
+                self.oof_MNC[np.ix_(mixes, self.held_out[fold])] = problem.predictions(held_out[better]).numpy()
+                source = [members.start + k for k in better]
+                target = [self.alive[k] for k in source]
+                for kept, current in zip(self.best.parameters(), self.stack.parameters(), strict=True):
+                    kept[target] = current[source]
+
+    def _retire(self) -> None:
+        """Members leave that have not improved for long, and at a rung the worse half of the mixes."""
+        position = self.schedule.done
+        stay = [i for i in self.alive if not self._stalled(self.traces[i])]
+        if self.rungs and position >= self.rungs[0] and position < 1:
+            self.rungs.pop(0)
+            chosen = self._better_half(sorted({self.traces[i].mix for i in stay}))
+            stay = [i for i in stay if self.traces[i].mix in chosen]
+        elif len(stay) > 0.9 * len(self.alive):
+            return  # repacking the stack costs more than a few idle members
+        if stay:
+            self.optimizer.keep([self.alive.index(i) for i in stay])
+        self.alive = stay
+
+    def _stalled(self, trace: Trace) -> bool:
+        if trace.best < 0:
+            return len(trace.held_out) > 3  # never finite: it diverged
+        since = (len(trace.held_out) - 1 - trace.best) / max(len(trace.held_out), 1)
+        steps = self.schedule.done * since
+        return steps > _PATIENCE
+
+    def _better_half(self, mixes: list[int]) -> set[int]:
+        """The better half of the strongly dropped mixes and of the others, apart, and the unregularized one."""
+        folds = self.problem.folds
+        score = {m: float(np.mean([t.score for t in self.traces[m * folds : (m + 1) * folds]])) for m in mixes}
+        chosen = {m for m in mixes if not self.mixes[m].regularized}
+        for slow in (True, False):
+            ranked = sorted((m for m in mixes if (self.mixes[m].dropout >= 0.3) == slow), key=score.__getitem__)
+            chosen |= set(ranked[: -(-len(ranked) // 2)])
+        return chosen
+
+
+@torch.no_grad()
+def predict(stack: Stack, x_ND: Tensor, members: slice = slice(None)) -> Tensor:
+    """Outputs of a run of members for any number of rows, (K, N, C)."""
+    return torch.cat([stack(rows, members) for rows in torch.split(x_ND, _ROWS_AT_A_TIME)], dim=1)
+
+
+def _runs(labels: Sequence[int]) -> Iterator[tuple[slice, int]]:
+    """Runs of equal labels."""
+    start = 0
+    for label, group in groupby(labels):
+        size = len(list(group))
+        yield slice(start, start + size), label
+        start += size
