@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from thinnet.cli._errors import writing
 from thinnet.cli._train import Job, check_out, console, train
 from thinnet.cli._write import write_table
 
@@ -31,6 +31,6 @@ def run_demo(out: Path, *, seed: int, json: bool) -> None:
     )
     unseen = out / "unseen.csv"
     job = Job(train_x, train_y, "classification", out, SECONDS, seed, (test_x, test_y), json)
-    train(job, printer, f"thinnet predict {out} {unseen}")
-    with writing(unseen):
-        write_table(test_x.assign(digit=test_y), unseen)
+    train(job, printer)
+    write_table(test_x.assign(digit=test_y), unseen)
+    printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(unseen))}", soft_wrap=True)

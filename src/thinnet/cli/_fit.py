@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from thinnet.cli._errors import InputError
+from thinnet.cli._near import listed
 from thinnet.cli._read import column, read_table
 from thinnet.cli._score import check_test
 from thinnet.cli._task import Task, task_of
@@ -42,7 +43,8 @@ def fit_table(
     override = "" if task != "auto" else " (--task says otherwise)"
     printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
     job = Job(x, y, chosen, out, time_limit, seed, tested, json)
-    train(job, printer, f"thinnet predict {shlex.quote(str(out))} {shlex.quote(str(test or table))}")
+    train(job, printer)
+    printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(test or table))}", soft_wrap=True)
 
 
 def split(table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:
@@ -56,6 +58,10 @@ def split(table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def check_columns(frame: pd.DataFrame, names: list[str], table: Path) -> None:
-    """Refuse a table that lacks one of the columns."""
-    for name in names:
+    """Refuse a table that lacks some of the columns."""
+    missing = [str(name) for name in names if name not in frame.columns]
+    if len(missing) > 1:
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise InputError(f"{table} lacks the columns {listed(missing[:5], 'and')}{more} that the model was trained on.")
+    for name in missing:
         column(frame, name, table)

@@ -37,5 +37,5 @@ def plain(name: str) -> str:
 
 def listed(names: Iterable[str], last: str) -> str:
     """Quoted names in a sentence."""
-    quoted = [repr(name) for name in names]
+    quoted = [repr(str(name)) for name in names]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"

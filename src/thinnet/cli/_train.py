@@ -16,7 +16,7 @@ from thinnet.cli._progress import shown
 from thinnet.cli._score import class_scores, number_scores
 from thinnet.cli._task import Task
 from thinnet.cli._write import check_place, to_stdout
-from thinnet.report import number
+from thinnet.report import finding, number
 
 WIDE = 120
 """Columns of text where no terminal says how many it has."""
@@ -56,17 +56,16 @@ def console(json: bool) -> Console:
 def check_out(out: Path) -> None:
     """Refuse, before training, a folder that is not ours or cannot be written."""
     with from_user():
-        tabular.check_out(out)
+        tabular.check_destination(out)
     check_place(out)
 
 
-def train(job: Job, printer: Console, then: str) -> None:
+def train(job: Job, printer: Console) -> None:
     """Fit, save, write the report and print the closing table.
 
     Args:
         job: what to train.
         printer: where text for people goes.
-        then: the command to type next.
 
     Raises:
         Stopped: after Ctrl-C, with what was saved.
@@ -89,7 +88,6 @@ def train(job: Job, printer: Console, then: str) -> None:
     tell(model, job, report, scores, printer)
     if stopped:
         raise Stopped(f"stopped early; the best model so far is saved in {job.out}.")
-    printer.print(f"next: {then}", soft_wrap=True)
 
 
 def save(model: Any, out: Path) -> Path:
@@ -134,6 +132,7 @@ def summary(model: Any, job: Job, report: Path, scores: dict[str, float] | None,
 def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, printer: Console) -> None:
     """The closing table, the ensemble's scores and where everything is."""
     printer.print(closing_table(model.leaderboard_, model.metric_))
+    printer.print(finding(model.leaderboard_, model.metric_), soft_wrap=True)
     for note in model.notes_:
         printer.print(f"note: {note}", soft_wrap=True)
     printer.print(f"the ensemble's held-out {model.metric_}: {number(model.held_out_score_)}", style="bold")

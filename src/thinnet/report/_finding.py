@@ -59,8 +59,13 @@ def unregularized(members: list[Row]) -> Row | None:
     return next((row for row in members if not row.regularized), None)
 
 
+def finding(leaderboard: pd.DataFrame, metric: str) -> str:
+    """One sentence that says what regularization did here; `leaderboard` as in `Results`."""
+    return headline(rows(leaderboard), metric)
+
+
 def headline(members: list[Row], metric: str) -> str:
-    """One sentence that says what regularization did here.
+    """The sentence, out of rows.
 
     Example:
         >>> best = Row(1, "dropout 0.3 + L2 0.01", 0.35, 0.41, 0.06, 0.0, 1.0, 40)
