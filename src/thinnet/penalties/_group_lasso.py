@@ -49,9 +49,8 @@ def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, inside: tuple
     """θ of every group: the root of ‖z / (θ + q)‖ = 1, where q = τ/D; zero for groups that go.
 
     1/‖z / (θ + q)‖ is concave and rising in θ, so Newton's method on it climbs to the root from any point below. The
-    tangents at zero and at infinity give two such points; both are the root itself where D is constant. ‖z‖ is above it.
+    tangents at zero and at infinity give two such points; both are the root itself where D is constant.
     """
-
     pulls_squared, norms_squared = (d * z).square_(), z.square()
     pulls, norms = _sum(pulls_squared, inside).sqrt_(), _sum(norms_squared, inside).sqrt_()
     gone = pulls <= tau
