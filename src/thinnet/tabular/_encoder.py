@@ -102,6 +102,8 @@ class Encoder:
         keep: list[bool] = []
         signed: list[int] = []
         for part, transformer, names in self.transformer_.transformers_:
+            if part == "remainder":
+                continue
             if part == "bins":
                 widths = transformer.n_columns_.tolist()
             elif part == "onehot":

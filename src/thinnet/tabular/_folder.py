@@ -212,8 +212,8 @@ def _load(place: Path, content: bytes) -> dict[str, Any]:
 
 def _sealed(card: Card, contents: Mapping[str, bytes]) -> bytes:
     files = {name: FileEntry(size=len(data), sha256=_digest(data)) for name, data in contents.items()}
-    fields = card.model_copy(update={"files": files}).model_dump(mode="json", exclude={"seal"})
     try:
+        fields = card.model_copy(update={"files": files}).model_dump(mode="json", exclude={"seal"})
         Card.model_validate_json(json.dumps(fields, allow_nan=False))
         fields["seal"] = _seal(fields)
         return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()

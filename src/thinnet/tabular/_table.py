@@ -100,10 +100,11 @@ class Schema:
             )
 
     def _check_names(self, names: list[str]) -> None:
-        missing = [column.name for column in self.columns if column.name not in set(names)]
+        given = set(names)
+        missing = [column.name for column in self.columns if column.name not in given]
         if not missing:
             return
-        spare = sorted(set(names) - {column.name for column in self.columns})
+        spare = sorted(given - {column.name for column in self.columns})
         near = {name: difflib.get_close_matches(name, spare, n=1) for name in missing[:5]}
         told = [f"{name!r} (did you mean {close[0]!r}?)" if close else repr(name) for name, close in near.items()]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -197,6 +198,9 @@ def as_frame(X: Any, *, min_rows: int = 1) -> tuple[pd.DataFrame, Labels]:
         labels: Labels = "text" if all(isinstance(name, str) for name in X.columns) else "numbers"
         frame = X.set_axis([str(name) for name in X.columns], axis=1).reset_index(drop=True)
     else:
+        lengths = {len(row) for row in X if isinstance(row, list | tuple)} if isinstance(X, list | tuple) else set()
+        if len(lengths) > 1:
+            raise ValueError(f"the rows of X have different lengths: {min(lengths)} to {max(lengths)} cells.")
         # a list of rows keeps its cells' own types: a plain asarray would turn numbers beside text into text
         cells = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else X
         array = check_array(

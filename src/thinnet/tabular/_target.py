@@ -73,7 +73,8 @@ def read_classes(y: Any) -> ClassTarget:
         y: (n,) labels: text, whole numbers, booleans or categories; missing ones are left out.
 
     Raises:
-        ValueError: no label, only one class, continuous numbers, labels of several types, or more than one column.
+        ValueError: no label, only one class, continuous or infinite numbers, labels of several types, or more than one
+            column.
 
     Example:
         >>> target = read_classes(["no", "yes", None, "no"])
@@ -84,6 +85,7 @@ def read_classes(y: Any) -> ClassTarget:
     labels = cells[present]
     if labels.dtype == object:
         labels = _of_one_type(labels)
+    _refuse_infinite(labels)
     check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
@@ -118,9 +120,7 @@ def read_numbers(y: Any) -> NumberTarget:
             "Convert it to numbers, or use a classifier for labels."
         )
     numbers = kept.astype(np.float64)
-    infinite = int(np.isinf(numbers).sum())
-    if infinite:
-        raise ValueError(f"Input y contains infinity: {infinite} of {len(numbers)} values. Replace or empty them.")
+    _refuse_infinite(numbers)
     # a power of two brings the largest number to about 1, exactly, so that squares cannot overflow
     size = float(np.ldexp(1.0, int(np.frexp(np.abs(numbers).max())[1]) - 1))
     unit = numbers / size
@@ -169,6 +169,12 @@ def _cells(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     if not present.any():
         raise ValueError(f"Input y contains NaN or no value in each of its {len(cells)} rows: no row has a target.")
     return cells, present
+
+
+def _refuse_infinite(kept: NDArray[Any]) -> None:
+    infinite = int(np.isinf(kept).sum()) if kept.dtype.kind == "f" else 0
+    if infinite:
+        raise ValueError(f"Input y contains infinity: {infinite} of {len(kept)} values. Replace or empty them.")
 
 
 def _of_one_type(cells: NDArray[Any]) -> NDArray[Any]:
