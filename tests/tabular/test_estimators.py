@@ -1,0 +1,12 @@
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from thinnet.tabular import ThinNetClassifier, ThinNetRegressor
+
+SMALL = {"n_mixes": 3, "cv": 2, "hidden": (32,), "max_steps": 150, "random_state": 0}
+
+
+@pytest.mark.slow
+@parametrize_with_checks([ThinNetClassifier(**SMALL), ThinNetRegressor(**SMALL)])
+def test_scikit_learn_conventions(estimator, check) -> None:
+    check(estimator)
