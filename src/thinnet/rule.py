@@ -107,7 +107,7 @@ def check_dial(rule: str, dial: str, value: object) -> Strength:
         if value.is_complex() or value.dtype == torch.bool:
             raise TypeError(f"{rule}: `{dial}` must be a tensor of real numbers, got one of {value.dtype}.")
         value = value if value.is_floating_point() else value.double()
-        lowest, allowed = float(value.min()) if value.numel() else 0.0, bool((value >= 0).all())
+        lowest, allowed = float(value.detach().min()) if value.numel() else 0.0, bool((value >= 0).all())
     elif isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{rule}: `{dial}` must be a number or a tensor, got {value!r} ({type(value).__name__}).")
     else:

@@ -48,11 +48,3 @@ def test_each_member_has_its_own_threshold() -> None:
     w = torch.ones(3, 1, 2)
     stepped = L1(torch.tensor([0.0, 0.25, 2.0])).prox(w, 1.0)
     assert stepped[:, 0, 0].tolist() == [1.0, 0.75, 0.0]
-
-
-def test_the_step_can_be_differentiated() -> None:
-    w = torch.tensor([3.0, 0.1, -2.0], dtype=torch.float64, requires_grad=True)
-    d = torch.tensor([1.0, 1.0, 2.0], dtype=torch.float64)
-    for metric in (None, d):
-        (slope,) = torch.autograd.grad(l1_prox(w, 0.5, metric).sum(), w)
-        assert slope.tolist() == [1.0, 0.0, 1.0]

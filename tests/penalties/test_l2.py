@@ -8,7 +8,7 @@ def test_golden_value_gradient_and_step() -> None:
     assert L2(0.5).value(w).item() == 2.5
     assert L2(0.5).gradient(w).tolist() == [[1.5, -0.5]]
     assert L2(0.5).prox(w, 2.0).tolist() == [[1.5, -0.5]]
-    assert L2(0.5).prox(w, 2.0, torch.tensor([[1.0, 0.25]])).tolist() == [[1.5, -0.2]]
+    assert L2(0.5).prox(w, 2.0, torch.tensor([[1.0, 1 / 3]])).tolist() == [[1.5, -0.25]]
 
 
 def test_the_gradient_is_torchs_weight_decay_in_sgd() -> None:

@@ -35,6 +35,8 @@ class Penalty(Rule, ABC):
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
         r"""argmin_u ½ Σ D (u − w)² + step · P(u): the proximal step.
 
+        It is taken, not differentiated: buffers are reused, so that autograd through it may raise.
+
         Args:
             w: weights `(*stack, out, in, ...)`.
             step: step length, a number or of shape `stack`.
