@@ -8,11 +8,10 @@ from typing import Literal
 
 import pandas as pd
 
-from thinnet.cli._errors import InputError
+from thinnet.cli._errors import InputError, from_user
 from thinnet.cli._near import listed
 from thinnet.cli._read import column, read_table
-from thinnet.cli._score import check_test
-from thinnet.cli._task import Task, task_of
+from thinnet.cli._score import Task, check_test
 
 
 def fit_table(
@@ -28,14 +27,18 @@ def fit_table(
 ) -> None:
     """Train on a table and save the model; everything that can be refused is refused before training."""
     x, y = split(table, target)
-    chosen: Task = task_of(y) if task == "auto" else task
+
+    # after the first look at the table, as it brings torch
+    from thinnet.cli._train import Job, check_out, console, train
+    from thinnet.tabular import infer_task
+
+    with from_user():
+        chosen: Task = infer_task(y) if task == "auto" else task
     tested = None
     if test is not None:
         tested = split(test, target)
         check_columns(tested[0], list(x.columns), test)
         check_test(chosen, tested[1], y, str(test))
-
-    from thinnet.cli._train import Job, check_out, console, train
 
     check_out(out)
     printer = console(json)

@@ -32,7 +32,7 @@ def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) ->
 
     with from_user():
         model = tabular.load(folder)
-    names = list(model.feature_names_in_)
+    names = list(getattr(model, "feature_names_in_", frame.columns))
     check_columns(frame, names, table)
     with from_user():
         predictions = predict(model, frame[names])

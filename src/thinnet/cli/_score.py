@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
 from thinnet.cli._errors import InputError
 from thinnet.cli._near import listed
-from thinnet.cli._task import Task
+
+Task = Literal["classification", "regression"]
 
 
 def check_test(task: Task, y: pd.Series, train_y: pd.Series, name: str) -> None:

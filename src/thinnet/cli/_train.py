@@ -13,13 +13,14 @@ from thinnet import tabular
 from thinnet.cli._closing import closing_table, to_json
 from thinnet.cli._errors import Stopped, from_user, writing
 from thinnet.cli._progress import shown
-from thinnet.cli._score import class_scores, number_scores
-from thinnet.cli._task import Task
+from thinnet.cli._score import Task, class_scores, number_scores
 from thinnet.cli._write import check_place, to_stdout
 from thinnet.report import finding, number
 
 WIDE = 120
 """Columns of text where no terminal says how many it has."""
+NOTES = 5
+"""Notes on the screen; all are in the report."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def train(job: Job, printer: Console) -> None:
             with from_user():
                 model.fit(job.x, job.y)
         except KeyboardInterrupt as error:
-            if not hasattr(model, "leaderboard_"):
+            if not hasattr(model, "notes_"):
                 raise Stopped("stopped before any network was ready; nothing was written.") from error
             stopped = True
     report = save(model, job.out)
@@ -92,8 +93,7 @@ def train(job: Job, printer: Console) -> None:
 
 def save(model: Any, out: Path) -> Path:
     """Save the model and write its report into the same folder."""
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with from_user(), writing(out):
         model.save(out)
     report = out / "report.html"
     with writing(report):
@@ -133,8 +133,10 @@ def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, pr
     """The closing table, the ensemble's scores and where everything is."""
     printer.print(closing_table(model.leaderboard_, model.metric_))
     printer.print(finding(model.leaderboard_, model.metric_), soft_wrap=True)
-    for note in model.notes_:
+    for note in model.notes_[:NOTES]:
         printer.print(f"note: {note}", soft_wrap=True)
+    if len(model.notes_) > NOTES:
+        printer.print(f"and {len(model.notes_) - NOTES} more notes in the report")
     printer.print(f"the ensemble's held-out {model.metric_}: {number(model.held_out_score_)}", style="bold")
     if scores is not None:
         told = ", ".join(f"{name} {number(value)}" for name, value in scores.items())

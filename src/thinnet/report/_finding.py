@@ -83,6 +83,6 @@ regularization 0.550 — it memorised: 0.010 on its training rows.
         rest = f"; the best regularized one ({second.name}) has {number(second.held_out)}" if second else ""
         return f"Regularization did not help here: the network without it has {score}{rest}."
     told = f"the same network without regularization {number(plain.held_out)}"
-    if plain.memorised:
+    if plain.memorised and plain.train < best.train:
         told += f" — it memorised: {number(plain.train)} on its training rows"
     return f"The best regularized network ({best.name}) has {score}; {told}."
