@@ -145,6 +145,14 @@ def spread(dial: Strength, w: Tensor) -> Strength:
     return dial.reshape(dial.shape + (1,) * (w.ndim - dial.ndim))
 
 
+def quotient(dividend: Strength, divisor: Tensor) -> Tensor:
+    """The quotient, rounded the same whether the dividend is a number or a tensor."""
+    # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
+    if not isinstance(dividend, Tensor):
+        dividend = torch.full((), dividend, dtype=divisor.dtype, device=divisor.device)
+    return dividend / divisor
+
+
 def stack_depth(*dials: Strength) -> int:
     """How many leading dimensions of the weights belong to the stack."""
     return max((dial.ndim for dial in dials if isinstance(dial, Tensor)), default=0)

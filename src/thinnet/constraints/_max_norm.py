@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, spread, stack_depth
+from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, quotient, spread, stack_depth
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:
     """Every output's incoming weights scaled down to norm `limit` where they exceed it; of w's shape and dtype."""
     view, inside = group_view(precise(w), "outputs", stack_depth(limit))
-    norms, bound = group_norms(view, inside), spread(limit, view)
+    norms = group_norms(view, inside)
     # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
-    scale = torch.where(norms > bound, bound * (1 - slack(w, view.shape[-1])) / norms, 1.0)
+    target = limit * (1 - slack(w, view.shape[-1]))
+    scale = torch.where(norms > spread(limit, view), quotient(spread(target, view), norms), 1.0)
     return (view * scale).reshape(w.shape).to(w.dtype)
 
 

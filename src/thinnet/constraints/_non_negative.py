@@ -8,11 +8,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from thinnet.constraints._base import Constraint
+from thinnet.rule import precise
 
 
 def non_negative(w: Tensor) -> Tensor:
     """The nearest point max(w, 0), of w's shape and dtype."""
-    return w.clamp(min=0)
+    return precise(w).clamp(min=0).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

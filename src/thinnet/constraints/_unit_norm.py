@@ -55,7 +55,7 @@ class UnitNorm(Constraint):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.depth, int) or self.depth < 0:
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 0:
             raise ValueError(f"UnitNorm: `depth` must be a whole number >= 0, got {self.depth!r}.")
 
     @property

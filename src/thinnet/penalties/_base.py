@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from thinnet.rule import Rule, Strength, finite_dial
@@ -65,11 +64,3 @@ class Decay(Rule, ABC):
 def total(terms: Tensor, depth: int) -> Tensor:
     """The sum of all terms of each member: over every dimension but the first `depth`, which are the stack's."""
     return terms.reshape(*terms.shape[:depth], -1).sum(-1) if depth else terms.sum()
-
-
-def quotient(threshold: Strength, divisor: Tensor) -> Tensor:
-    """`threshold / divisor`, rounded the same whether the threshold is a number or a tensor."""
-    # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
-    if not isinstance(threshold, Tensor):
-        threshold = torch.full((), threshold, dtype=divisor.dtype, device=divisor.device)
-    return threshold / divisor

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, quotient, total
-from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, spread, stack_depth
+from thinnet.penalties._base import Penalty, total
+from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, quotient, spread, stack_depth
 
 By = Literal["outputs", "inputs"]
 

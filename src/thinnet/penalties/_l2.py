@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, quotient, total
-from thinnet.rule import Strength, precise, spread, stack_depth
+from thinnet.penalties._base import Penalty, total
+from thinnet.rule import Strength, precise, quotient, spread, stack_depth
 
 
 def l2(w: Tensor, strength: Strength) -> Tensor:
