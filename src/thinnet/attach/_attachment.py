@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from thinnet.attach._in_place import Scratch
 from thinnet.attach._metric import Metric, Moment, metric_of, next_gain, number, observe
 from thinnet.attach._summary import Summary
 from thinnet.attach._support import refuse_sparse
@@ -42,6 +43,7 @@ class Attachment:
         self.mode = mode
         self._optimizer = optimizer
         self._scale = 1.0
+        self._scratch = Scratch()
         self._gains: dict[str, float] = {}
         self._stepping: list[tuple[Work, dict[str, Any], Any]] = []
         self._sort()
@@ -182,7 +184,8 @@ class Attachment:
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         metric_at = metric_of(optimizer)
-        for work, group, seen in self._stepping:
+        # the last weights that the optimizer stepped are the likeliest to be in the cache
+        for work, group, seen in reversed(self._stepping):
             parameter = work.binding.parameter
             metric = Metric(0.0)
             if work.sharp:
@@ -190,5 +193,5 @@ class Attachment:
                 gain = self._gains[work.binding.name]
                 metric = metric_at(Moment(group, optimizer.state[parameter], parameter, seen, gain))
             if work.sharp or work.constraints:
-                work.after(metric)
+                work.after(metric, self._scratch)
         self._stepping = []

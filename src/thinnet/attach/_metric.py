@@ -22,12 +22,12 @@ class Metric:
     Args:
         step: the step length.
         state: the tensors, of the parameter's shape, that D is computed from; empty where D is 1.
-        diagonal: D from any equal slices of `state`.
+        diagonal: D from a buffer that it may use and any equal slices of `state`.
     """
 
     step: Strength
     state: tuple[Tensor, ...] = ()
-    diagonal: Callable[..., Tensor | None] = lambda: None
+    diagonal: Callable[..., Tensor] = torch.ones_like
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _root(value: Strength) -> Strength:
 
 def _over_root(step: Strength, second_moment: Tensor, eps: Strength) -> Metric:
     """D = sqrt(v) + ε."""
-    return Metric(step, (second_moment,), lambda v: v.sqrt().add_(eps))
+    return Metric(step, (second_moment,), lambda out, v: torch.sqrt(v, out=out).add_(eps))
 
 
 def sgd(m: Moment) -> Metric:
@@ -106,7 +106,7 @@ def radam(m: Moment) -> Metric:
 
 def adamax(m: Moment) -> Metric:
     """D = u, the weighted infinity norm, which has ε inside."""
-    return Metric(number(m.group["lr"]), (m.state["exp_inf"],), lambda u: u)
+    return Metric(number(m.group["lr"]), (m.state["exp_inf"],), lambda out, u: u)
 
 
 def adagrad(m: Moment) -> Metric:
@@ -121,14 +121,14 @@ def rmsprop(m: Moment) -> Metric:
     if not m.group["centered"]:
         return _over_root(step, m.state["square_avg"], eps)
     moments = (m.state["square_avg"], m.state["grad_avg"])
-    return Metric(step, moments, lambda v, g: v.addcmul(g, g, value=-1).sqrt_().add_(eps))
+    return Metric(step, moments, lambda out, v, g: out.copy_(v).addcmul_(g, g, value=-1).sqrt_().add_(eps))
 
 
 def adadelta(m: Moment) -> Metric:
     """D = sqrt(v + ε) / sqrt(Δ + ε), with Δ as it was before the step."""
     eps = m.group["eps"]
     moments = (m.state["square_avg"], m.before)
-    return Metric(number(m.group["lr"]), moments, lambda v, d: v.add(eps).div_(d.add(eps)).sqrt_())
+    return Metric(number(m.group["lr"]), moments, lambda out, v, d: torch.add(v, eps, out=out).div_(d.add(eps)).sqrt_())
 
 
 def adafactor(m: Moment) -> Metric:
@@ -144,7 +144,7 @@ def adafactor(m: Moment) -> Metric:
     assert m.parameter.grad is not None
     size = float((m.parameter.grad / root).norm()) / math.sqrt(root.numel())
     alpha = max(eps2, m.before) * min(float(m.group["lr"]), float(m.state["step"]) ** -0.5)
-    return Metric(alpha / max(1.0, size / m.group["d"]), (root,), lambda d: d)
+    return Metric(alpha / max(1.0, size / m.group["d"]), (root,), lambda out, d: d)
 
 
 def observe(optimizer: optim.Optimizer, parameter: nn.Parameter) -> Any:

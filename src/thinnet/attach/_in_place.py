@@ -1,0 +1,79 @@
+"""Rules applied in place, for what most plans carry without the temporaries that cost more than the arithmetic.
+
+Each function does what the rule's own method does and writes the outcome into `w`; a rule or a weight that has no
+shorter way goes the rule's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from thinnet.constraints import Constraint, MaxNorm
+from thinnet.penalties import L1, L2, Decay, Penalty, WeightDecay
+from thinnet.rule import Strength
+
+_SINGLE = (torch.float32, torch.float64)
+_NEAR = 0.98
+"""Norms over this share of a limit are left to the constraint to judge: more than rounding, bfloat16's too, can err."""
+
+
+@dataclass
+class Scratch:
+    """Two buffers that blocks share, kept from step to step: fresh memory costs as much as a pass over it."""
+
+    buffers: dict[tuple[torch.dtype, torch.device, int], Tensor] = field(default_factory=dict)
+
+    def like(self, w: Tensor, which: int) -> Tensor:
+        """Buffer `which`, of w's shape, with anything inside."""
+        if w.device.type != "cpu":
+            return torch.empty_like(w)  # devices keep freed memory for the next to ask
+        key = (w.dtype, w.device, which)
+        if key not in self.buffers or self.buffers[key].numel() < w.numel():
+            self.buffers[key] = torch.empty(w.numel(), dtype=w.dtype, device=w.device)
+        return self.buffers[key][: w.numel()].view(w.shape)
+
+
+def add_gradient_(gradient: Tensor, penalty: Penalty, w: Tensor, factor: float) -> None:
+    """Gradient ← gradient + factor · dP/dw."""
+    if isinstance(penalty, L2) and not isinstance(penalty.strength, Tensor):
+        gradient.add_(w, alpha=factor * penalty.strength)
+    else:
+        gradient.add_(penalty.gradient(w), alpha=factor)
+
+
+def decay_(decay: Decay, w: Tensor, lr: Strength) -> None:
+    """The shrinkage of `decay`."""
+    if isinstance(decay, WeightDecay) and not isinstance(decay.strength, Tensor):
+        w.mul_(1 - lr * decay.strength)
+    else:
+        w.copy_(decay.shrink(w, lr))
+
+
+def prox_(penalty: Penalty, w: Tensor, step: Strength, metric: Tensor | None, scratch: Scratch) -> None:
+    """The proximal step of `penalty`; may write over `metric` where that is buffer 0."""
+    t = step * penalty.strength if isinstance(penalty, L1) and not isinstance(penalty.strength, Tensor) else None
+    if t is None or w.dtype not in _SINGLE or (metric is None and isinstance(t, Tensor)):
+        w.copy_(penalty.prox(w, step, metric))
+        return
+    inside = scratch.like(w, 1)
+    if metric is None:
+        torch.clamp(w, -t, t, out=inside)  # type: ignore[call-overload]
+    else:
+        threshold = torch.div(torch.as_tensor(t, dtype=w.dtype, device=w.device), metric, out=scratch.like(w, 0))
+        torch.clamp(w, torch.neg(threshold, out=inside), threshold, out=inside)
+    w.sub_(inside)
+
+
+def project_(constraint: Constraint, w: Tensor) -> None:
+    """The projection of `constraint`."""
+    if not isinstance(constraint, MaxNorm) or isinstance(constraint.limit, Tensor) or w.device.type != "cpu":
+        w.copy_(constraint.project(w))
+        return
+    # rows are independent, and one that is well inside stays as it is
+    norms = torch.linalg.vector_norm(w.flatten(1), dim=1, dtype=torch.promote_types(w.dtype, torch.float32))
+    near = norms >= _NEAR * constraint.limit
+    if bool(near.any()):
+        w[near] = constraint.project(w[near])
