@@ -60,7 +60,8 @@ def prox_(penalty: Penalty, w: Tensor, step: Strength, metric: Tensor | None, sc
         return
     inside = scratch.like(w, 1)
     if metric is None:
-        torch.clamp(w, -t, t, out=inside)  # type: ignore[call-overload]
+        assert not isinstance(t, Tensor)
+        torch.clamp(w, -t, t, out=inside)
     else:
         threshold = torch.div(torch.as_tensor(t, dtype=w.dtype, device=w.device), metric, out=scratch.like(w, 0))
         torch.clamp(w, torch.neg(threshold, out=inside), threshold, out=inside)

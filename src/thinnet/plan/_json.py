@@ -36,9 +36,14 @@ def plan_from_json(text: str) -> tuple[list[tuple[Key, Rule]], int | None]:
     _only(document, {"thinnet_plan", "examples", "entries"}, "plan")
     try:
         entries = [(_key_from(row["on"]), _rules_from(row["rules"])) for row in document["entries"]]
-        return entries, document["examples"]
+        examples = document["examples"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"Plan.from_json: a part is missing or of another kind ({error!r}).") from error
+    if len({key for key, _ in entries}) < len(entries):
+        raise ValueError("Plan.from_json: a key stands there twice.")
+    if examples is not None and (isinstance(examples, bool) or not isinstance(examples, int)):
+        raise ValueError(f"Plan.from_json: examples must be an integer or null, got {examples!r}.")
+    return entries, examples
 
 
 def _key_to(key: Key) -> dict[str, str]:
@@ -55,6 +60,8 @@ def _key_to(key: Key) -> dict[str, str]:
 
 def _key_from(row: dict[str, str]) -> Key:
     _only(row, {"every", "glob", "class"}, "key")
+    if len(row) != 1:
+        raise ValueError(f"Plan.from_json: a key must be one of every, glob, class, got {row!r}.")
     ((kind, name),) = row.items()
     if kind == "every":
         if name != LAYER_WEIGHTS.name:
@@ -111,5 +118,5 @@ def _only(row: dict[str, Any], known: set[str], what: str) -> None:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
