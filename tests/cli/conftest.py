@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from thinnet import tabular
 from thinnet.cli import run
 
 
@@ -33,6 +34,15 @@ def thinnet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Ended(status, *capsys.readouterr())
 
     return ended
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_population() -> Iterator[None]:
+    """Estimators that end by themselves after few steps of few networks, however busy the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"n_mixes": 4, "max_steps": 100}.items():
+            patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def test_debug_by_environment(thinnet, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ctrl_c_outside_training(thinnet, monkeypatch: pytest.MonkeyPatch) -> None:
     fails_with(monkeypatch, KeyboardInterrupt())
-    assert thinnet("fit") == (130, "", "thinnet: stopped; nothing was written.\n")
+    assert thinnet("fit") == (130, "", "thinnet: stopped; nothing is half-written.\n")
 
 
 def test_help_imports_neither_torch_nor_pandas() -> None:

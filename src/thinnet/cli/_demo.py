@@ -12,9 +12,11 @@ from sklearn.model_selection import train_test_split
 from thinnet.cli._train import Job, check_out, console, train
 from thinnet.cli._write import write_table
 
-ROWS = 200
+ROWS = 100
 """Training rows: few, so that memorising is easy."""
 SECONDS = 40.0
+SETTINGS = {"n_bins": 0}
+"""Grey values from 0 to 16 need no encoding, and the first layer is a sixteenth as wide without."""
 
 
 def run_demo(out: Path, *, seed: int, json: bool) -> None:
@@ -30,7 +32,7 @@ def run_demo(out: Path, *, seed: int, json: bool) -> None:
         soft_wrap=True,
     )
     unseen = out / "unseen.csv"
-    job = Job(train_x, train_y, "classification", out, SECONDS, seed, (test_x, test_y), json)
+    job = Job(train_x, train_y, "classification", out, SECONDS, seed, (test_x, test_y), json, SETTINGS)
     train(job, printer)
     write_table(test_x.assign(digit=test_y), unseen)
     printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(unseen))}", soft_wrap=True)

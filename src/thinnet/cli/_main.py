@@ -11,6 +11,7 @@ from typing import NoReturn
 from thinnet.cli._errors import InputError, Stopped, one_line
 
 PIP = 'pip install "thinnet[tabular]"'
+STOPPED = "stopped; nothing is half-written."
 EXTRA = {"sklearn", "pandas", "pyarrow", "skops", "rich", "typer", "pydantic", "jinja2", "markupsafe", "plotly"}
 """Modules that come with the extra."""
 
@@ -33,9 +34,13 @@ def run(arguments: Sequence[str]) -> int:
     try:
         from thinnet.cli._app import command
 
-        return int(command().main(list(arguments), prog_name="thinnet", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, Stopped) as error:
-        return end(130, one_line(error) if isinstance(error, Stopped) else "stopped; nothing was written.")
+        # typer turns a KeyboardInterrupt into a returned 130
+        status = int(command().main(list(arguments), prog_name="thinnet", standalone_mode=False) or 0)
+        return end(130, STOPPED) if status == 130 else status
+    except Stopped as error:
+        return end(130, one_line(error))
+    except KeyboardInterrupt:
+        return end(130, STOPPED)
     except InputError as error:
         if debug:
             traceback.print_exc()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from thinnet import tabular
 from thinnet.cli._closing import closing_table, to_json
-from thinnet.cli._errors import Stopped, from_user, writing
+from thinnet.cli._errors import InputError, Stopped, from_user, writing
 from thinnet.cli._progress import shown
 from thinnet.cli._score import Task, class_scores, number_scores
 from thinnet.cli._write import check_place, to_stdout
@@ -36,6 +37,7 @@ class Job:
         seed: makes it repeatable.
         test: columns and target to score at the end, if any.
         json: whether stdout is for JSON alone.
+        settings: further parameters of the estimator.
     """
 
     x: pd.DataFrame
@@ -46,6 +48,7 @@ class Job:
     seed: int
     test: tuple[pd.DataFrame, pd.Series] | None
     json: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def console(json: bool) -> Console:
@@ -74,7 +77,7 @@ def train(job: Job, printer: Console) -> None:
     kind = tabular.ThinNetClassifier if job.task == "classification" else tabular.ThinNetRegressor
     stopped = False
     with shown(printer) as callback:
-        model = kind(time_limit=job.time_limit, random_state=job.seed, callback=callback)
+        model = kind(time_limit=job.time_limit, random_state=job.seed, callback=callback, **job.settings)
         try:
             with from_user():
                 model.fit(job.x, job.y)
@@ -96,8 +99,11 @@ def save(model: Any, out: Path) -> Path:
     with from_user(), writing(out):
         model.save(out)
     report = out / "report.html"
-    with writing(report):
-        model.report(report)
+    try:
+        with writing(report):
+            model.report(report)
+    except InputError as error:
+        raise InputError(f"the model is saved in {out}, its report is not: {error}") from error
     return report
 
 
