@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
@@ -33,8 +35,29 @@ def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = 
     Autograd keeps one byte for each element of M.
     """
     # as bytes, not bool: torch multiplies by a byte three times as fast
-    kept = x.mul_(mask.view(torch.uint8)) if inplace else x * mask.view(torch.uint8)
-    return kept.mul_(LEVELS / max(keep_threshold, 1))
+    kept, scale = mask.view(torch.uint8), LEVELS / max(keep_threshold, 1)
+    if inplace:
+        return x.mul_(kept).mul_(scale)
+    if torch._C._are_functorch_transforms_active():
+        return (x * kept).mul_(scale)
+    y: Tensor = _Masked.apply(x, kept, scale)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _Masked(torch.autograd.Function):
+    """Scale · M ∘ x in one pass over x, and one pass back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(kept)
+        ctx.scale = scale
+        # the mask first: scale · M cannot overflow
+        return torch.addcmul(x.new_zeros(()), kept, x, value=scale)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (kept,) = ctx.saved_tensors
+        return _Masked.apply(grad, kept, ctx.scale), None, None  # type: ignore[no-untyped-call]
 
 
 class Dropout(nn.Module):

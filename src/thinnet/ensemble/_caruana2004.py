@@ -200,10 +200,11 @@ class _CustomLoss:
 
     def losses(self, total: Floats, size: int) -> Floats:
         losses = np.asarray(self.loss((total + self.p) / (size + 1), self.y), dtype=np.float64)
-        if losses.shape != (len(self.p),) or np.isnan(losses).any():
+        sound = bool((losses > -np.inf).all())
+        if losses.shape != (len(self.p),) or not sound:
             raise ValueError(
                 f"greedy_selection: `loss` must give {len(self.p)} numbers for {len(self.p)} ensembles, "
-                f"got shape {losses.shape}{' with NaN' if np.isnan(losses).any() else ''}."
+                f"got shape {losses.shape}{'' if sound else ' with NaN or minus infinity'}."
             )
         return losses
 

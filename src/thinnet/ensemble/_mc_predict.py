@@ -117,8 +117,8 @@ def _randomized(model: nn.Module, masks: Masks, *, batched: bool) -> Iterator[No
     modules = list(model.named_modules())
     if any(isinstance(module, torch.jit.ScriptModule) for _, module in modules):
         raise TypeError("mc_predict: the masks of a scripted module cannot be seeded; give the module it was made of.")
-    masked = [(i, n, m) for i, (n, m) in enumerate(modules) if type(m) in MASKED and m.p and "forward" not in vars(m)]
-    ours = {id(module) for _, _, module in masked}
+    masked = [(name, m) for name, m in modules if type(m) in MASKED and m.p and "forward" not in vars(m)]
+    ours = {id(module) for _, module in masked}
     inside = [(name, module) for name, module in modules if id(module) not in ours and _drops_inside(module)]
     if not masked and not inside:
         raise ValueError(
@@ -139,11 +139,11 @@ def _randomized(model: nn.Module, masks: Masks, *, batched: bool) -> Iterator[No
             module.training = id(module) in random or (
                 isinstance(module, nn.TransformerEncoderLayer) and any(id(m) in random for m in module.modules())
             )
-        for index, name, module in masked:
+        for index, (name, module) in enumerate(masked):
             vars(module)["forward"] = masked_forward(module, name, index, masks)
         yield
     finally:
-        for _, _, module in masked:
+        for _, module in masked:
             vars(module).pop("forward", None)
         for module, mode in modes:
             module.training = mode
@@ -182,11 +182,11 @@ def _batches(args: tuple[object, ...], batch_size: int | None) -> list[slice]:
             f"{[tuple(t.shape) for t in tensors]}; leave it out."
         )
     total = len(tensors[0])
-    starts = list(range(0, total, batch_size))
+    starts = list(range(0, total, batch_size)) or [0]
     if total % batch_size == 0 and 1 < batch_size < total:
         # batches of two sizes: a dimension that only happens to equal the batch size gives itself away
         starts.append(total - 1)
-    return [slice(a, b) for a, b in zip(starts, [*starts[1:], total], strict=True)] or [slice(0, 0)]
+    return [slice(a, b) for a, b in zip(starts, [*starts[1:], total], strict=True)]
 
 
 def _part(arg: object, rows: slice | None, fresh: bool) -> object:

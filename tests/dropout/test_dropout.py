@@ -1,0 +1,190 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import grad, vmap
+
+import thinnet as tn
+from thinnet.dropout import threshold
+
+
+def layer(p: float, seed: int = 0, *, inplace: bool = False) -> tn.Dropout:
+    return tn.Dropout(p, inplace, generator=torch.Generator().manual_seed(seed))
+
+
+def exact_scale(p: float) -> float:
+    return 65536 / threshold(p)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_kept_values_are_divided_by_the_rate(p: float, dtype: torch.dtype) -> None:
+    x = torch.ones(999, dtype=dtype)
+    y = layer(p)(x)
+    assert y.dtype == dtype
+    kept = y[y != 0]
+    assert 0 < len(kept) < 999
+    torch.testing.assert_close(kept, torch.full_like(kept, exact_scale(p)))
+
+
+@pytest.mark.parametrize("shape", [(), (0, 4), (1,), (3,), (5, 7), (2, 3, 5, 7)])
+def test_any_shape(shape: tuple[int, ...]) -> None:
+    y = layer(0.5)(torch.ones(shape))
+    assert y.shape == shape
+    assert set(y.flatten().tolist()) <= {0.0, 2.0}
+
+
+@pytest.mark.parametrize("view", [lambda x: x.T, lambda x: x[::2, 1::3], lambda x: x[:1].expand(6, 10)])
+def test_views(view: object) -> None:
+    x = view(torch.randn(6, 10, generator=torch.Generator().manual_seed(1)))  # type: ignore[operator]
+    y = layer(0.5)(x)
+    assert torch.equal(y, layer(0.5)(x.contiguous()))
+    assert torch.equal(y != 0, layer(0.5)(torch.ones(x.shape)) != 0)
+
+
+def test_the_mean_is_preserved() -> None:
+    n, p = 1 << 20, 0.3
+    mean = float(layer(p)(torch.ones(n, dtype=torch.float64)).mean())
+    assert abs(mean - 1) < 5 * math.sqrt(p / (1 - p) / n)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_the_gradient_is_the_mask(p: float, inplace: bool) -> None:
+    x = torch.randn(64, 33, dtype=torch.float64, requires_grad=True)
+    y = layer(p, inplace=inplace)(x * 1)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(slope, (y != 0).double() * exact_scale(p))
+    torch.testing.assert_close(y, x * slope, rtol=0, atol=1e-15)
+
+
+def test_gradients_by_differences() -> None:
+    x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: layer(0.4)(x**2), (x,))
+    assert torch.autograd.gradgradcheck(lambda x: layer(0.4)(x**2), (x,))
+
+
+def test_one_byte_an_element_is_kept_for_backward() -> None:
+    sizes: list[int] = []
+
+    def pack(t: Tensor) -> Tensor:
+        sizes.append(t.nbytes)
+        return t
+
+    x = torch.ones(1000, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        layer(0.5)(x)
+    assert sum(sizes) <= 1000
+
+
+def test_eval_is_the_identity() -> None:
+    x = torch.randn(4)
+    assert tn.Dropout(0.9).eval()(x) is x
+
+
+def test_ends() -> None:
+    x = torch.randn(5, requires_grad=True)
+    assert tn.Dropout(0)(x) is x
+    y = tn.Dropout(1)(x)
+    assert torch.equal(y, torch.zeros(5))
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(slope, torch.zeros(5))
+
+
+def test_inplace_writes_into_the_input() -> None:
+    x = torch.ones(50)
+    y = layer(0.5, inplace=True)(x)
+    assert y is x
+    assert torch.equal(y, layer(0.5)(torch.ones(50)))
+
+
+def test_masks_change_and_repeat_by_seed() -> None:
+    drop, x = tn.Dropout(0.5), torch.ones(200)
+    torch.manual_seed(3)
+    first, second = drop(x), drop(x)
+    assert not torch.equal(first, second)
+    torch.manual_seed(3)
+    assert torch.equal(first, drop(x))
+    own = layer(0.5, 3)
+    state = torch.get_rng_state()
+    assert torch.equal(own(x), first) and torch.equal(own(x), second)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_rate_changed_later_counts() -> None:
+    drop = layer(0.5)
+    drop.p = 0.0
+    x = torch.ones(3)
+    assert drop(x) is x
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.5, math.nan])
+def test_bad_rates_are_named(p: float) -> None:
+    with pytest.raises(ValueError, match=r"`p` must be in \[0, 1\], got"):
+        tn.Dropout(p)
+
+
+def test_integers_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"floating-point type, got torch.int64; convert it with \.float\(\)"):
+        tn.Dropout(0.5)(torch.ones(3, dtype=torch.int64))
+
+
+def test_it_prints_and_constructs_like_torch() -> None:
+    assert repr(tn.Dropout(0.2, True)) == repr(nn.Dropout(0.2, True))
+    assert tn.Dropout().p == nn.Dropout().p
+    assert not tn.Dropout(0.3).state_dict()
+    assert copy.deepcopy(tn.Dropout(0.3)).p == 0.3
+
+
+def test_autocast_keeps_the_input_type() -> None:
+    x = torch.ones(8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(0.5)(x @ x).dtype == torch.bfloat16
+        assert layer(0.5)(x).dtype == torch.float32
+
+
+def test_vmap_draws_for_each_example_or_once() -> None:
+    drop, x = tn.Dropout(0.5), torch.ones(4, 64)
+    torch.manual_seed(0)
+    apart = vmap(drop, randomness="different")(x)
+    assert len({tuple(row.tolist()) for row in apart}) == 4
+    alike = vmap(drop, randomness="same")(x)
+    assert len({tuple(row.tolist()) for row in alike}) == 1
+    slopes = vmap(grad(lambda x: drop(x).sum()), randomness="different")(x)
+    assert set(slopes.flatten().tolist()) == {0.0, 2.0}
+
+
+def test_gradients_under_transforms_with_a_generator() -> None:
+    x = torch.arange(1.0, 65)
+    slope = grad(lambda x: layer(0.5)(x).sum())(x)
+    torch.testing.assert_close(slope * x, layer(0.5)(x))
+
+
+def test_large_values_are_dropped_to_zero() -> None:
+    x = torch.full((64,), torch.finfo(torch.float32).max)
+    assert set(layer(0.5)(x).tolist()) == {0.0, math.inf}
+
+
+def test_compiled_masks_are_drawn_anew() -> None:
+    drop, x = torch.compile(tn.Dropout(0.5), backend="aot_eager", fullgraph=True), torch.ones(200)
+    torch.manual_seed(0)
+    first, second = drop(x), drop(x)
+    assert set(first.tolist()) == {0.0, 2.0}
+    assert not torch.equal(first, second)
+
+
+def test_it_trains_where_nn_dropout_does() -> None:
+    torch.manual_seed(0)
+    x, w = torch.randn(256, 8), torch.randn(8, 1)
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), tn.Dropout(0.2), nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    for _ in range(150):
+        loss = nn.functional.mse_loss(model(x), x @ w)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 5

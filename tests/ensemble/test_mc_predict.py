@@ -1,0 +1,367 @@
+import itertools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import thinnet as tn
+
+
+def net(drop: Callable[[float], nn.Module] = tn.Dropout, p: float = 0.5) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(5, 33), nn.BatchNorm1d(33), nn.ReLU(), drop(p), nn.Linear(33, 3), drop(0.1))
+
+
+def inputs(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+class Encoder(nn.Module):
+    """Attention over a sequence, pooled."""
+
+    def __init__(self, dropout: float, *, attention: bool = True) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, dropout, batch_first=True)
+        if not attention:
+            layer.self_attn.dropout = 0.0
+        self.encoder = nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.encoder(x).mean(1)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, kind: type[nn.RNNBase], dropout: float, layers: int = 2) -> None:
+        super().__init__()
+        self.rnn = kind(5, 6, layers, batch_first=True, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(x)[0][:, -1]
+
+
+class Apply(nn.Module):
+    """Any function as a model, with layers beside it."""
+
+    def __init__(self, function: Callable[..., object], *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.function = function
+
+    def forward(self, *args: object) -> object:
+        return self.function(*self.layers, *args)
+
+
+EVERY_KIND = {
+    "thinnet": (net(), (7, 5)),
+    "torch": (net(nn.Dropout), (7, 5)),
+    "AlphaDropout": (net(nn.AlphaDropout), (7, 5)),
+    "FeatureAlphaDropout": (nn.Sequential(nn.FeatureAlphaDropout(0.5)), (7, 5, 4)),
+    "Dropout1d": (nn.Sequential(nn.Dropout1d(0.5)), (7, 5, 4)),
+    "Dropout2d": (nn.Sequential(nn.Conv2d(3, 5, 2), nn.Dropout2d(0.3), nn.Flatten()), (7, 3, 4, 4)),
+    "Dropout3d": (nn.Sequential(nn.Dropout3d(0.5)), (7, 5, 2, 2, 2)),
+    "LSTM": (Recurrent(nn.LSTM, 0.5), (7, 4, 5)),
+    "GRU": (Recurrent(nn.GRU, 0.5), (7, 4, 5)),
+    "RNN": (Recurrent(nn.RNN, 0.5), (7, 4, 5)),
+    "TransformerEncoder": (Encoder(0.3), (7, 4, 8)),
+    "residual dropout only": (Encoder(0.3, attention=False), (7, 4, 8)),
+    "attention": (
+        Apply(lambda a, x: a(x, x, x, need_weights=False)[0], nn.MultiheadAttention(8, 2, 0.5, batch_first=True)),
+        (7, 4, 8),
+    ),
+}
+BATCHABLE = [name for name in EVERY_KIND if name not in ("LSTM", "GRU", "RNN", "TransformerEncoder", "attention")]
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+@pytest.mark.parametrize("training", [True, False])
+def test_every_kind_is_sampled_and_left_as_it_was(name: str, training: bool) -> None:
+    model, shape = EVERY_KIND[name]
+    model.train(training)
+    modes = [module.training for module in model.modules()]
+    buffers = {k: v.clone() for k, v in model.state_dict().items()}
+    x = inputs(*shape)
+    before, state = x.clone(), torch.get_rng_state()
+    pred = tn.mc_predict(model, x, samples=5, seed=1)
+    assert pred.samples.shape[:2] == (5, 7)
+    assert not pred.samples.requires_grad
+    for a, b in itertools.combinations(pred.samples, 2):
+        assert not torch.equal(a, b)
+    assert torch.equal(x, before)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [module.training for module in model.modules()] == modes
+    assert not any("forward" in vars(module) for module in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, buffers[key])
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_seeds(name: str) -> None:
+    model, shape = EVERY_KIND[name]
+    x = inputs(*shape)
+    first = tn.mc_predict(model, x, samples=3, seed=1).samples
+    torch.manual_seed(123)  # must not matter
+    assert torch.equal(first, tn.mc_predict(model, x, samples=3, seed=1).samples)
+    assert torch.equal(first, tn.mc_predict(model, x, samples=5, seed=1).samples[:3])
+    assert not torch.equal(first, tn.mc_predict(model, x, samples=3, seed=2).samples)
+    assert not torch.equal(
+        tn.mc_predict(model, x, samples=3).samples,
+        tn.mc_predict(model, x, samples=3).samples,
+    )
+
+
+@pytest.mark.parametrize("name", BATCHABLE)
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 6, 7, 100])
+def test_batches_do_not_change_the_samples(name: str, batch_size: int) -> None:
+    model, shape = EVERY_KIND[name]
+    x = inputs(*shape)
+    whole = tn.mc_predict(model, x, samples=4, seed=3).samples
+    torch.testing.assert_close(
+        tn.mc_predict(model, x, samples=4, seed=3, batch_size=batch_size).samples, whole, rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(EVERY_KIND) - set(BATCHABLE)))
+def test_layers_that_draw_inside_refuse_batches(name: str) -> None:
+    model, shape = EVERY_KIND[name]
+    with pytest.raises(ValueError, match=r"draws its dropout inside.*leave `batch_size` out"):
+        tn.mc_predict(model, inputs(*shape), samples=2, seed=0, batch_size=3)
+    assert len(tn.mc_predict(model, inputs(*shape), samples=2, seed=0, batch_size=7).samples) == 2
+
+
+def test_a_layer_called_twice_draws_twice() -> None:
+    model = Apply(lambda drop, x: torch.stack([drop(x), drop(x)], 1), nn.Dropout(0.5))
+    x = torch.ones(6, 50)
+    pred = tn.mc_predict(model, x, samples=2, seed=0)
+    assert not torch.equal(pred.samples[:, :, 0], pred.samples[:, :, 1])
+    assert torch.equal(pred.samples, tn.mc_predict(model, x, samples=2, seed=0, batch_size=4).samples)
+
+
+def test_layers_and_rows_draw_apart() -> None:
+    model = Apply(lambda a, b, x: torch.stack([a(x), b(x)], 1), nn.Dropout(0.5), tn.Dropout(0.5))
+    pred = tn.mc_predict(model, torch.ones(6, 64), samples=3, seed=0)
+    masks = pred.samples.reshape(-1, 64)
+    assert len({tuple(mask.tolist()) for mask in masks}) == len(masks)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("drop", [tn.Dropout, nn.Dropout])
+def test_masks_have_the_rate_and_scale(drop: Callable[[float], nn.Module], p: float) -> None:
+    pred = tn.mc_predict(drop(p), torch.ones(50, 41), samples=40, seed=0)
+    dropped = float((pred.samples == 0).double().mean())
+    assert abs(dropped - p) < 5 * math.sqrt(p * (1 - p) / pred.samples.numel())
+    kept = pred.samples[pred.samples != 0]
+    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("drop", "shape", "channels"),
+    [
+        (nn.Dropout1d, (4, 6, 5), (4, 6)),
+        (nn.Dropout1d, (6, 5), (6,)),
+        (nn.Dropout2d, (4, 6, 5, 2), (4, 6)),
+        (nn.Dropout3d, (4, 6, 2, 2, 2), (4, 6)),
+        (nn.Dropout3d, (6, 2, 2, 2), (6,)),
+    ],
+)
+def test_channels_go_whole(drop: type[nn.Module], shape: tuple[int, ...], channels: tuple[int, ...]) -> None:
+    samples = tn.mc_predict(drop(0.5), torch.ones(shape), samples=9, seed=0).samples
+    flat = samples.reshape(9, *channels, -1)
+    assert torch.equal(flat, flat[..., :1].expand_as(flat))
+    assert set(samples.flatten().tolist()) == {0.0, 2.0}
+    assert 0 < int((flat[..., 0] == 0).sum()) < flat[..., 0].numel()
+
+
+@pytest.mark.parametrize("drop", [nn.AlphaDropout, nn.FeatureAlphaDropout])
+@pytest.mark.parametrize("p", [0.25, 0.5])
+def test_alpha_dropout_takes_torchs_values(drop: type[nn.Module], p: float) -> None:
+    x = torch.full((64, 64), 0.7)
+    torch.manual_seed(0)
+    theirs = sorted(set(drop(p).train()(x).flatten().tolist()))
+    ours = sorted(set(tn.mc_predict(drop(p), x, samples=2, seed=0).samples.flatten().tolist()))
+    assert ours == pytest.approx(theirs, abs=1e-5) and len(ours) == 2
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    x = inputs(200, 500)
+    samples = tn.mc_predict(nn.AlphaDropout(0.3), x, samples=2, seed=0).samples
+    assert abs(float(samples.mean()) - float(x.mean())) < 0.02
+    assert abs(float(samples.std()) - float(x.std())) < 0.02
+
+
+@pytest.mark.parametrize("drop", [tn.Dropout, nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout])
+def test_all_dropped_is_zero_as_in_torch(drop: type[nn.Module]) -> None:
+    x = inputs(4, 3, 2)
+    assert torch.equal(tn.mc_predict(drop(1.0), x, samples=2, seed=0).samples.abs(), torch.zeros(2, 4, 3, 2))
+    assert torch.equal(drop(1.0).train()(x).abs(), torch.zeros(4, 3, 2))
+
+
+@pytest.mark.parametrize("first", [tn.Dropout, nn.Dropout, nn.AlphaDropout, nn.Dropout1d])
+def test_layers_in_place_do_not_change_the_input(first: Callable[..., nn.Module]) -> None:
+    x = inputs(4, 6, 3)
+    before = x.clone()
+    inplace = tn.mc_predict(nn.Sequential(first(0.5, inplace=True)), x, samples=3, seed=0).samples
+    assert torch.equal(x, before)
+    assert torch.equal(inplace, tn.mc_predict(nn.Sequential(first(0.5)), x, samples=3, seed=0).samples)
+    used = Apply(lambda drop, x: (drop(x), x)[1], first(0.5, inplace=True))
+    assert torch.equal(tn.mc_predict(used, x, samples=3, seed=0).samples, inplace)
+
+
+def test_batch_norm_uses_its_statistics() -> None:
+    """Dropout keeps the mean of what is linear behind it: the network in eval mode."""
+    model = net(p=0.1)
+    model[1].running_mean.fill_(-1.0)
+    x = inputs(7, 5)
+    expected = model.eval()(x)
+    pred = tn.mc_predict(model.train(), x, samples=1000, seed=0)
+    torch.testing.assert_close(pred.mean, expected, atol=0.06, rtol=0)
+
+
+def test_an_encoder_layer_is_not_sampled_on_the_fused_path() -> None:
+    """As spread as the layers are in training mode."""
+    model = Encoder(0.3, attention=False).eval()
+    x = inputs(5, 4, 8)
+    pred = tn.mc_predict(model, x, samples=300, seed=0)
+    assert float(pred.std.min()) > 0
+    with torch.no_grad():
+        torch.manual_seed(0)
+        theirs = torch.stack([model.train()(x) for _ in range(300)])
+    torch.testing.assert_close(pred.mean, theirs.mean(0), atol=0.1, rtol=0)
+    torch.testing.assert_close(pred.std, theirs.std(0), atol=0.1, rtol=0)
+
+
+def test_gradients_on_request() -> None:
+    x = inputs(4, 5).requires_grad_()
+    pred = tn.mc_predict(net(), x, samples=3, seed=0, grad=True)
+    (slope,) = torch.autograd.grad(pred.std.sum(), x)
+    assert float(slope.abs().sum()) > 0
+
+
+def test_activations() -> None:
+    model, x = net(), inputs(7, 5)
+    logits = tn.mc_predict(model, x, samples=3, seed=0).samples
+    soft = tn.mc_predict(model, x, samples=3, seed=0, activation="softmax", batch_size=2)
+    torch.testing.assert_close(soft.samples, logits.softmax(-1))
+    assert soft.entropy.shape == soft.mutual_information.shape == (7,)
+    assert float(soft.mutual_information.min()) > 0
+    sure = tn.mc_predict(model, x, samples=3, seed=0, activation="sigmoid")
+    torch.testing.assert_close(sure.samples, torch.sigmoid(logits))
+    assert sure.entropy.shape == (7, 3)
+    own = tn.mc_predict(model, x, samples=3, seed=0, activation=torch.exp)
+    torch.testing.assert_close(own.samples, torch.exp(logits))
+    assert own.probabilities is None
+
+
+def test_several_arguments() -> None:
+    model = Apply(lambda drop, a, b, factor: drop(a + b) * factor, tn.Dropout(0.5))
+    a, b = inputs(6, 4), torch.ones(6, 1)
+    whole = tn.mc_predict(model, (a, b, 3.0), samples=2, seed=0).samples
+    assert torch.equal(whole, tn.mc_predict(model, (a, b, 3.0), samples=2, seed=0, batch_size=4).samples)
+    with pytest.raises(ValueError, match="alike in their first dimension"):
+        tn.mc_predict(model, (a, torch.ones(1, 4), 3.0), samples=2, batch_size=4)
+
+
+def test_modes_return_after_an_error() -> None:
+    def fail(*_: object) -> Tensor:
+        raise RuntimeError("no good")
+
+    model = Apply(fail, nn.Dropout(0.5), nn.BatchNorm1d(3))
+    model.layers[1].eval()
+    modes, state = [module.training for module in model.modules()], torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="no good"):
+        tn.mc_predict(model, torch.ones(2, 3))
+    assert [module.training for module in model.modules()] == modes
+    assert not any("forward" in vars(module) for module in model.modules())
+    assert torch.equal(torch.get_rng_state(), state) and torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [nn.Linear(3, 3), net(p=0.0)[:5], Recurrent(nn.LSTM, 0.0), nn.Sequential(nn.RReLU(), nn.Linear(3, 3))],
+)
+def test_nothing_random_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"nothing in \w+ is random.*put a tn.Dropout into it"):
+        tn.mc_predict(model, torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("function", [F.dropout, F.dropout1d, F.alpha_dropout, F.feature_alpha_dropout])
+def test_dropout_called_as_a_function_is_refused(function: Callable[..., Tensor]) -> None:
+    model = Apply(lambda drop, x: function(drop(x), 0.2, False), nn.Dropout(0.5))
+    with pytest.raises(ValueError, match=rf"functional.{function.__name__} \(p=0.2\) itself.*use a tn.Dropout layer"):
+        tn.mc_predict(model, torch.ones(2, 3, 4))
+    harmless = Apply(lambda drop, x: function(drop(x), 0.0, False), nn.Dropout(0.5))
+    assert len(tn.mc_predict(harmless, torch.ones(2, 3, 4), samples=2).samples) == 2
+
+
+def test_other_random_numbers_refuse_batches() -> None:
+    model = Apply(lambda drop, x: drop(x) + torch.randn_like(x), nn.Dropout(0.5))
+    x = torch.ones(6, 3)
+    whole = tn.mc_predict(model, x, samples=2, seed=0).samples
+    assert torch.equal(whole, tn.mc_predict(model, x, samples=2, seed=0).samples)
+    with pytest.raises(ValueError, match="random numbers outside of its dropout layers"):
+        tn.mc_predict(model, x, samples=2, seed=0, batch_size=4)
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 4, 5])
+def test_a_layer_that_sees_other_rows_refuses_batches(batch_size: int) -> None:
+    """Sequence first: dimension 0 of what it sees is time, 4 steps, not the rows."""
+    model = Apply(lambda drop, x: drop(x.transpose(0, 1)).transpose(0, 1), nn.Dropout(0.5))
+    x = torch.ones(8, 4, 3)
+    assert tn.mc_predict(model, x, samples=2, seed=0).samples.shape == (2, 8, 4, 3)
+    with pytest.raises(ValueError, match=r"'layers.0' sees 4 rows in a batch of \d+.*leave `batch_size` out"):
+        tn.mc_predict(model, x, samples=2, seed=0, batch_size=batch_size)
+
+
+def test_outputs_that_do_not_batch_are_refused() -> None:
+    model = Apply(lambda drop, x: drop(x).mean(0), nn.Dropout(0.5))
+    with pytest.raises(ValueError, match=r"a batch of 2 rows gave an output of shape \(3,\)"):
+        tn.mc_predict(model, torch.ones(6, 3), samples=2, batch_size=2)
+    with pytest.raises(TypeError, match="must return a tensor, got tuple"):
+        tn.mc_predict(Apply(lambda drop, x: (drop(x), x), nn.Dropout(0.5)), torch.ones(6, 3))
+
+
+def test_a_subclass_with_its_own_forward_draws_inside() -> None:
+    class Loud(nn.Dropout):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input) + 1
+
+    pred = tn.mc_predict(Loud(0.5), torch.ones(4, 9), samples=3, seed=0)
+    assert set(pred.samples.flatten().tolist()) == {1.0, 3.0}
+    with pytest.raises(ValueError, match="Loud '' draws its dropout inside"):
+        tn.mc_predict(Loud(0.5), torch.ones(4, 9), samples=3, seed=0, batch_size=2)
+
+
+def test_a_layers_own_generator_is_left_alone() -> None:
+    source = torch.Generator().manual_seed(0)
+    before = source.get_state()
+    tn.mc_predict(tn.Dropout(0.5, generator=source), torch.ones(4, 9), samples=3, seed=0)
+    assert torch.equal(source.get_state(), before)
+
+
+def test_compiled_models_are_sampled() -> None:
+    model, x = net(), inputs(7, 5)
+    compiled = torch.compile(model, backend="eager")
+    compiled.eval()(x)
+    torch.testing.assert_close(
+        tn.mc_predict(compiled, x, samples=5, seed=0).samples, tn.mc_predict(model, x, samples=5, seed=0).samples
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_scripted_models_are_refused() -> None:
+    with pytest.raises(TypeError, match="scripted module cannot be seeded; give the module it was made of"):
+        tn.mc_predict(torch.jit.script(nn.Sequential(nn.Dropout(0.5))), torch.ones(2, 3))
+
+
+@pytest.mark.parametrize(("name", "value"), [("samples", 0), ("seed", -1), ("batch_size", 0)])
+def test_settings_are_named(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` must be >= .*, got {value}"):
+        tn.mc_predict(net(), inputs(4, 5), **{name: value})
+    with pytest.raises(ValueError, match="`activation` must be"):
+        tn.mc_predict(net(), inputs(4, 5), activation="relu")  # type: ignore[arg-type]
+
+
+def test_no_rows_give_no_predictions() -> None:
+    assert tn.mc_predict(net(), torch.ones(0, 5), samples=3, batch_size=4).samples.shape == (3, 0, 3)
