@@ -1,4 +1,5 @@
 import warnings
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,7 @@ def test_numbers_near_the_largest_are_standardised() -> None:
         (np.array(["a", "b"], dtype=object), "the target of a regressor must be numbers, got 'a'"),
         (np.array([1j, 2]), "Complex data not supported"),
         (np.array([1, "a"], dtype=object), "values are int and str"),
+        (np.array([1, 10**400], dtype=object), "Input y contains infinity or a number too large"),
         ([np.nan] * 3, "NaN"),
         (np.zeros((3, 2)), "y should be a 1d array"),
     ],
@@ -149,6 +151,7 @@ def test_unusable_numbers_are_refused(y: Any, message: str) -> None:
         ([0.5, 1.0] * 10, "regression"),
         (np.array([1, 2, None] * 5, dtype=object), "classification"),
         (pd.Series([1.5, None], dtype="Float64"), "regression"),
+        (np.array([Decimal("1.5"), Decimal(2)], dtype=object), "regression"),
         (np.array([1, "a"], dtype=object), "classification"),
     ],
 )

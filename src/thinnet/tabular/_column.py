@@ -19,7 +19,10 @@ MISSING_TEXTS = frozenset({"", "nan", "NaN", "<NA>", "NaT"})
 """Texts that mean a missing value, spaces around them aside: what numpy and pandas write for one."""
 
 ISO_DATE = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
-DAY = pd.Timedelta(days=1)
+DAY = np.timedelta64(1, "D")
+
+LARGEST = 1e300
+"""Numbers beyond this count as infinite: sums and differences of them would overflow."""
 
 
 def infer_kind(values: pd.Series[Any], name: str) -> Kind:
@@ -34,8 +37,7 @@ def infer_kind(values: pd.Series[Any], name: str) -> Kind:
         return "categorical"
     if types.is_bool_dtype(dtype):
         return "boolean"
-    if types.is_complex_dtype(dtype):
-        raise ValueError(f"Complex data not supported: column {name!r}.")
+    _refuse_complex(values, name)
     if types.is_numeric_dtype(dtype) or types.is_timedelta64_dtype(dtype):
         return "numeric"
     if types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
@@ -66,19 +68,20 @@ def read_column(values: pd.Series[Any], name: str, kind: Kind) -> pd.Series[Any]
     if kind in ("boolean", "categorical"):
         return pd.Series(_texts(values, name, boolean=kind == "boolean"), dtype=object)
     numeric = _days(values, name) if kind == "datetime" else _numbers(values, name)
-    infinite = int(np.isinf(numeric).sum())
+    infinite = int((np.abs(numeric) > LARGEST).sum())
     if infinite:
         raise ValueError(
-            f"X contains infinity: column {name!r} has {infinite} infinite value{'s' if infinite > 1 else ''}. "
-            "Replace by a finite number or by a missing value."
+            f"X contains infinity: column {name!r} has {infinite} value{'s' if infinite > 1 else ''} beyond {LARGEST}. "
+            "Give a finite number or a missing value instead."
         )
     return pd.Series(numeric)
 
 
 def _numbers(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
     dtype = values.dtype
+    _refuse_complex(values, name)
     if types.is_timedelta64_dtype(dtype):
-        return _floats(values.dt.total_seconds() / DAY.total_seconds())
+        return np.asarray(values.to_numpy() / DAY, dtype=np.float64)
     if types.is_numeric_dtype(dtype):
         return _floats(values)
     objects = _objects(values, name)
@@ -97,8 +100,9 @@ def _days(values: pd.Series[Any], name: str) -> NDArray[np.float64]:
         objects = _objects(values, name)
         dates = _dates(pd.Series(objects, dtype=object))
         _refuse_strangers(objects, dates.isna().to_numpy(), name, "dates")
-    epoch = pd.Timestamp(0, tz="UTC")
-    return _floats((dates - epoch).dt.total_seconds() / DAY.total_seconds())
+    # microseconds: nanoseconds end in the year 2262, and 9999-12-31 is a common way to say never
+    utc = dates.dt.tz_convert(None).to_numpy().astype("datetime64[us]")
+    return np.asarray((utc - np.datetime64(0, "us")) / DAY, dtype=np.float64)
 
 
 def _floats(values: pd.Series[Any]) -> NDArray[np.float64]:
@@ -165,10 +169,18 @@ def _objects(values: pd.Series[Any], name: str) -> NDArray[Any]:
     if types.infer_dtype(objects, skipna=True) in ("mixed", "mixed-integer"):
         single = (str, bytes, numbers.Number, np.generic, Decimal, datetime.date, datetime.time, datetime.timedelta)
         for value in objects:
+            if isinstance(value, complex | np.complexfloating):
+                raise ValueError(f"Complex data not supported: column {name!r}.")
             if not (value is None or value is pd.NA or value is pd.NaT or isinstance(value, single)):
                 kind = type(value).__name__
                 raise TypeError(f"a cell's argument must be a string or a number, got {kind} in column {name!r}.")
     return objects
+
+
+def _refuse_complex(values: pd.Series[Any], name: str) -> None:
+    complex_cells = values.dtype == object and types.infer_dtype(values, skipna=True) == "complex"
+    if complex_cells or types.is_complex_dtype(values.dtype):
+        raise ValueError(f"Complex data not supported: column {name!r}.")
 
 
 def missing_cells(objects: NDArray[Any]) -> NDArray[np.bool_]:

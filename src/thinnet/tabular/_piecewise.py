@@ -108,7 +108,6 @@ def _encode(x: NDArray[np.float64], edges: NDArray[np.float64], reach: float) ->
     """e_t(x) for every bin: (n,) to (n, T)."""
     lowest, highest = np.zeros(len(edges) - 1), np.ones(len(edges) - 1)
     lowest[0], highest[-1] = -reach, 1 + reach
-    # halves: a difference of two numbers near the largest float64 would overflow
-    half_x, half = x[:, None] / 2, edges / 2
+    # a quotient that overflows is clipped all the same
     with np.errstate(over="ignore"):
-        return np.clip((half_x - half[:-1]) / np.diff(half), lowest, highest)
+        return np.clip((x[:, None] - edges[:-1]) / np.diff(edges), lowest, highest)

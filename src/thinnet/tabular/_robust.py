@@ -54,26 +54,19 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Learns median and quartiles of the values of every column of X, `(n, n_features)`, finite or missing."""
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         cuts = [0, 0.25, 0.5, 0.75, 1]
-        quantiles = [np.quantile(present_values(column) / 2, cuts) for column in values.T]
+        quantiles = [np.quantile(present_values(column), cuts) for column in values.T]
         lowest, lower, self.center_, upper, highest = np.array(quantiles).T
-        self.center_ = 2 * self.center_
-        half = np.where(upper > lower, upper - lower, (highest - lowest) / 2)
-        # in halves throughout: a range of nearly all float64 would overflow
-        self.half_scale_ = np.where(half > 0, half, 0.5)
+        scale = np.where(upper > lower, upper - lower, (highest - lowest) / 2)
+        self.scale_ = np.where(scale > 0, scale, 1.0)
         return self
-
-    @property
-    def scale_(self) -> NDArray[np.float64]:
-        """Distances of the quartiles."""
-        scale: NDArray[np.float64] = 2 * self.half_scale_
-        return scale
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """X scaled and clipped to [−3, 3], `(n, n_features)`, float32."""
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        # a quotient that overflows is clipped all the same
         with np.errstate(over="ignore"):
-            return smooth_clip((values / 2 - self.center_ / 2) / self.half_scale_).astype(np.float32)
+            return smooth_clip((values - self.center_) / self.scale_).astype(np.float32)
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()

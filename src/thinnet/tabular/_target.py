@@ -18,6 +18,9 @@ Task = Literal["classification", "regression"]
 CLASSES_AT_MOST = 20
 """Whole numbers with more distinct values than this are taken for quantities."""
 
+NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
+"""What pandas calls objects that are all numbers."""
+
 
 @dataclass(frozen=True, eq=False)
 class ClassTarget:
@@ -86,7 +89,9 @@ def read_classes(y: Any) -> ClassTarget:
     if labels.dtype == object:
         labels = _of_one_type(labels)
     _refuse_infinite(labels)
-    check_classification_targets(labels)
+    # scikit-learn casts to integers, which fails for whole numbers beyond 64 bits
+    with np.errstate(invalid="ignore"):
+        check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
@@ -145,7 +150,9 @@ def infer_task(y: Any) -> Task:
     cells, present = _cells(y)
     kept = cells[present]
     if kept.dtype == object:
-        kept = pd.Series(kept).infer_objects().to_numpy()
+        if pd.api.types.infer_dtype(kept, skipna=False) not in NUMBERS:
+            return "classification"
+        kept = _of_one_type(kept)
     if kept.dtype.kind not in "iuf":
         return "classification"
     whole = kept.dtype.kind in "iu" or bool((np.isfinite(kept) & (kept == np.round(kept))).all())
@@ -182,8 +189,13 @@ def _of_one_type(cells: NDArray[Any]) -> NDArray[Any]:
     inferred = pd.api.types.infer_dtype(cells, skipna=False)
     if inferred == "string":
         return cells
-    if inferred in ("integer", "floating", "boolean", "mixed-integer-float", "decimal"):
-        return np.array(cells.tolist(), dtype=np.float64 if inferred == "decimal" else None)
+    if inferred in (*NUMBERS, "boolean"):
+        array = np.array(cells.tolist())
+        try:
+            # still objects: decimals, and integers beyond 64 bits
+            return array.astype(np.float64) if array.dtype == object else array
+        except OverflowError as error:
+            raise ValueError("Input y contains infinity or a number too large for float64.") from error
     kinds = sorted({type(cell).__name__ for cell in cells})
     raise ValueError(
         f"Unknown label type: the target's values are {' and '.join(kinds)}, such as {cells[0]!r}. "
