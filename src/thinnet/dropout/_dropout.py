@@ -55,7 +55,7 @@ class _Masked(torch.autograd.Function):
         return torch.addcmul(x.new_zeros(()), kept, x, value=scale)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
         return _Masked.apply(grad, kept, ctx.scale), None, None  # type: ignore[no-untyped-call]
 
