@@ -153,7 +153,7 @@ def observe(optimizer: optim.Optimizer, parameter: nn.Parameter) -> Any:
         known = optimizer.state[parameter].get("acc_delta")
         return torch.zeros_like(parameter) if known is None else known.clone()
     if isinstance(optimizer, optim.Adafactor):
-        return float(parameter.norm()) / math.sqrt(parameter.numel())
+        return float(parameter.detach().norm()) / math.sqrt(parameter.numel())
     return None
 
 
