@@ -2,16 +2,29 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from thinnet.stack._layer import Drop
 from thinnet.stack._masks import drop_run, member_bits
+from thinnet.stack._workspace import Workspace
 
 SEEDS = torch.arange(64)
 
 
-@pytest.mark.parametrize("rate", [1 / 65536, 0.1, 0.5, 0.9, 65535 / 65536])
+def bits(draw: int = 0, layer: int = 1) -> torch.Tensor:
+    """16 bits for each of 64 × 128 units of 64 members."""
+    words = member_bits(SEEDS, (64, 128), Workspace(), draw=draw, layer=layer)
+    return words.view(torch.int16).view(64, 64, 128)
+
+
+def drop_of(rates: list[float], shape: tuple[int, int], dtype: torch.dtype) -> Drop | None:
+    return drop_run(rates, SEEDS[: len(rates)], shape, dtype, Workspace(), draw=3, layer=1)
+
+
+@pytest.mark.parametrize("rate", [1 / 65536, 0.1, 0.5, 0.9, 65535 / 65536, 0.999999])
 def test_the_rate_is_kept(rate: float) -> None:
-    drop = drop_run([rate] * 64, SEEDS, (64, 128), torch.float64, draw=3, layer=1)
+    drop = drop_of([rate] * 64, (64, 128), torch.float64)
     assert drop is not None
     n = drop.scale.numel()
+    rate = min(rate, 65535 / 65536)  # the largest that is told apart from 1
     dropped = float((drop.scale == 0).double().mean())
     assert abs(dropped - rate) < 5 * (rate * (1 - rate) / n) ** 0.5 + 1 / n
     kept = drop.scale[drop.scale > 0]
@@ -19,10 +32,10 @@ def test_the_rate_is_kept(rate: float) -> None:
 
 
 def test_members_draws_layers_and_lanes_are_independent() -> None:
-    base = member_bits(SEEDS, (64, 128), draw=0, layer=1)
+    base = bits()
     others = [
-        member_bits(SEEDS, (64, 128), draw=1, layer=1),
-        member_bits(SEEDS, (64, 128), draw=0, layer=2),
+        bits(draw=1),
+        bits(layer=2),
         base.roll(1, 0),  # neighbouring members
         base.roll(1, 2),  # neighbouring units, that is, lanes of one word
         base.roll(4, 2),  # neighbouring words
@@ -36,13 +49,13 @@ def test_members_draws_layers_and_lanes_are_independent() -> None:
 
 
 def test_a_member_keeps_its_bits_in_any_company() -> None:
-    alone = member_bits(SEEDS[7:8], (5, 3), draw=2, layer=0)
-    assert_close(member_bits(SEEDS, (5, 3), draw=2, layer=0)[7:8], alone)
+    alone = member_bits(SEEDS[7:8], (5, 3), Workspace(), draw=2, layer=0)
+    assert_close(member_bits(SEEDS, (5, 3), Workspace(), draw=2, layer=0)[7:8], alone)
 
 
 def test_only_the_run_of_dropping_members_is_drawn() -> None:
-    drop = drop_run([0.0, 0.5, 0.0, 0.25, 0.0], SEEDS[:5], (4, 4), torch.float32, draw=0, layer=0)
+    drop = drop_of([0.0, 0.5, 0.0, 0.25, 0.0], (4, 4), torch.float32)
     assert drop is not None
     assert (drop.start, len(drop.scale)) == (1, 3)
     assert (drop.scale[1] == 1).all()
-    assert drop_run([0.0, 0.0], SEEDS[:2], (4, 4), torch.float32, draw=0, layer=0) is None
+    assert drop_of([0.0, 0.0], (4, 4), torch.float32) is None

@@ -6,7 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from thinnet.stack._workspace import Workspace
 
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 
@@ -27,67 +28,90 @@ class Drop(NamedTuple):
 class Layer(torch.autograd.Function):
     r"""`h' = f(W h + b) ∘ mask`, feature-major: h (K, I, B), or (I, B) shared by all members; W (K, O, I), b (K, O).
 
-    The intermediate results are nobody else's, so activation, mask and their derivatives work in place: on large
-    layers fresh memory costs more than arithmetic. The output must have one reader, whose gradient is overwritten.
+    The intermediate results are nobody else's, so activation, mask and their derivatives work in place, in buffers of
+    the workspace. A hidden layer's output must have one reader, whose gradient is overwritten. The last layer, whose
+    activation is None, gives its output and takes its gradient from outside, and leaves both alone.
     """
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, w: Tensor, b: Tensor, activation: Activation | None, drop: Drop | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        h: Tensor,
+        w: Tensor,
+        b: Tensor,
+        activation: Activation | None,
+        drop: Drop | None,
+        workspace: Workspace,
+    ) -> Tensor:
         """The layer's output (K, O, B)."""
+        shape_KOB = (*b.shape, h.shape[-1])
+        z = workspace.take(shape_KOB, w.dtype, w.device) if activation else w.new_empty(shape_KOB)
         if h.ndim == 2:  # one product for all members
-            z = torch.addmm(b.reshape(-1, 1), w.reshape(-1, w.shape[2]), h).view(*b.shape, -1)
+            torch.addmm(b.reshape(-1, 1), w.reshape(-1, w.shape[2]), h, out=z.view(-1, h.shape[1]))
         else:
-            z = torch.baddbmm(b.unsqueeze(-1), w, h)
-        out = _activate(z, activation)
+            torch.baddbmm(b.unsqueeze(-1), w, h, out=z)
+        out, saved = _activate(z, activation, drop, workspace)
         if drop:
-            # tanh's derivative is a function of its value before dropping
-            saved = out.clone() if activation == "tanh" else z
             drop.apply_(out)
-        else:
-            saved = z
-        ctx.save_for_backward(h, w, saved)
-        ctx.activation, ctx.drop = activation, drop
+        ctx.save_for_backward(h, w, saved, out, drop.scale if drop else None)
+        ctx.activation, ctx.start, ctx.workspace = activation, drop.start if drop else 0, workspace
+        ctx.done = False
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None]:
         """Gradients of h, W and b."""
-        h, w, saved = ctx.saved_tensors
+        if ctx.done:
+            raise RuntimeError("Stack: a second backward through one forward; its buffers went on. Call forward again.")
+        ctx.done = True
+        h, w, saved, out, scale = ctx.saved_tensors
+        workspace: Workspace = ctx.workspace
         dz_KOB = _slope_times_(grads[0], saved, ctx.activation)
-        if ctx.drop:
-            ctx.drop.apply_(dz_KOB)
-        dh: Tensor | None = None
+        if scale is not None:
+            Drop(ctx.start, scale).apply_(dz_KOB)
+        dh = workspace.like(h) if ctx.needs_input_grad[0] else None
         if h.ndim == 2:
             dz_OB = dz_KOB.reshape(-1, h.shape[1])
             dw = (dz_OB @ h.t()).view_as(w)
-            if ctx.needs_input_grad[0]:
-                dh = w.reshape(-1, w.shape[2]).t() @ dz_OB
+            if dh is not None:
+                torch.mm(w.reshape(-1, w.shape[2]).t(), dz_OB, out=dh)
         else:
             dw = dz_KOB @ h.mT
-            if ctx.needs_input_grad[0]:
-                dh = w.mT @ dz_KOB
-        return dh, dw, dz_KOB.sum(-1), None, None
+            if dh is not None:
+                torch.bmm(w.mT, dz_KOB, out=dh)
+        db = dz_KOB.sum(-1)
+        if ctx.activation:
+            # out and saved may be one tensor, which autograd hands back as two objects
+            buffers = {t.data_ptr(): t for t in (dz_KOB, saved, out, scale) if t is not None}
+            workspace.give(*buffers.values())
+        return dh, dw, db, None, None, None
 
 
-def layer(h: Tensor, w: Tensor, b: Tensor, activation: Activation | None, drop: Drop | None) -> Tensor:
+def layer(
+    h: Tensor, w: Tensor, b: Tensor, activation: Activation | None, drop: Drop | None, workspace: Workspace
+) -> Tensor:
     """`Layer.apply`, typed."""
-    result: Tensor = Layer.apply(h, w, b, activation, drop)  # type: ignore[no-untyped-call]
+    result: Tensor = Layer.apply(h, w, b, activation, drop, workspace)  # type: ignore[no-untyped-call]
     return result
 
 
-def _activate(z: Tensor, activation: Activation | None) -> Tensor:
-    """f(z); in place where the derivative can do without z."""
+def _activate(
+    z: Tensor, activation: Activation | None, drop: Drop | None, workspace: Workspace
+) -> tuple[Tensor, Tensor]:
+    """f(z) and what its derivative needs, which are one tensor where possible."""
+    aten = torch.ops.aten
     match activation:
         case "relu":
-            return z.relu_()
+            return z.relu_(), z
         case "silu":
-            return F.silu(z)
+            return aten.silu.out(z, out=workspace.like(z)), z
         case "gelu":
-            return F.gelu(z)
+            return aten.gelu.out(z, out=workspace.like(z)), z
         case "tanh":
-            return z.tanh_()
+            # the derivative is a function of the value before dropping
+            return z.tanh_(), workspace.like(z).copy_(z) if drop else z
         case None:
-            return z
+            return z, z
 
 
 def _slope_times_(grad: Tensor, saved: Tensor, activation: Activation | None) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from thinnet.stack._layer import Drop
+from thinnet.stack._workspace import Workspace
 
 
 def _signed(word: int) -> int:
@@ -20,9 +22,8 @@ _FIRST = _signed(0xBF58476D1CE4E5B9)
 _SECOND = _signed(0x94D049BB133111EB)
 
 
-def _splitmix64(z: Tensor) -> Tensor:
-    """The finalizer of splitmix64, in place on int64."""
-    t = torch.empty_like(z)
+def _splitmix64(z: Tensor, t: Tensor) -> Tensor:
+    """The finalizer of splitmix64, in place on int64; t is scratch of z's shape."""
     z.mul_(_GOLDEN)
     for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
         # torch shifts int64 with its sign: the mask makes the shift logical, without which z's top bit is lost
@@ -33,24 +34,31 @@ def _splitmix64(z: Tensor) -> Tensor:
     return z
 
 
-def member_bits(seeds_K: Tensor, shape: tuple[int, ...], *, draw: int, layer: int) -> Tensor:
-    """16 random bits for every unit: int16 `(K, *shape)`.
+def member_bits(seeds_K: Tensor, shape: tuple[int, ...], workspace: Workspace, *, draw: int, layer: int) -> Tensor:
+    """Random words (K, W), int64: 16 bits for every unit of `shape`, in order.
 
     Member k's bits depend on `seeds_K[k]`, `draw`, `layer` and the position alone, never on its neighbours.
     """
-    count = 1
-    for size in shape:
-        count *= size
-    words = -(-count // 4)
+    scratch_K = torch.empty_like(seeds_K)
     # the keys go through the hash themselves: neighbouring seeds and draws must not give shifted copies of one sequence
-    keys_K = _splitmix64(_splitmix64(seeds_K + (draw << 8) + layer) + seeds_K)
-    counter_W = torch.arange(words, dtype=torch.int64, device=seeds_K.device)
-    bits = _splitmix64(keys_K.unsqueeze(-1) + counter_W)
-    return bits.view(torch.int16)[:, :count].view(len(seeds_K), *shape)
+    keys_K = _splitmix64(_splitmix64(seeds_K + (draw << 8) + layer, scratch_K) + seeds_K, scratch_K)
+    counter_W = torch.arange(-(-math.prod(shape) // 4), dtype=torch.int64, device=seeds_K.device)
+    shape_KW = (len(seeds_K), len(counter_W))
+    bits_KW, scratch_KW = (workspace.take(shape_KW, torch.int64, seeds_K.device) for _ in range(2))
+    _splitmix64(torch.add(keys_K.unsqueeze(-1), counter_W, out=bits_KW), scratch_KW)
+    workspace.give(scratch_KW)
+    return bits_KW
 
 
 def drop_run(
-    rates: Sequence[float], seeds_K: Tensor, shape_HB: tuple[int, ...], dtype: torch.dtype, *, draw: int, layer: int
+    rates: Sequence[float],
+    seeds_K: Tensor,
+    shape_HB: tuple[int, ...],
+    dtype: torch.dtype,
+    workspace: Workspace,
+    *,
+    draw: int,
+    layer: int,
 ) -> Drop | None:
     """The shortest run of members that holds every rate above zero, with its multipliers; None where all are zero.
 
@@ -60,11 +68,12 @@ def drop_run(
     if not dropping:
         return None
     run = slice(dropping[0], dropping[-1] + 1)
-    kept_K = torch.tensor([round((1 - rate) * 65536) for rate in rates[run]], device=seeds_K.device)
-    bits = member_bits(seeds_K[run], shape_HB, draw=draw, layer=layer)
+    kept_K = torch.tensor([max(round((1 - rate) * 65536), 1) for rate in rates[run]], device=seeds_K.device)
+    words_KW = member_bits(seeds_K[run], shape_HB, workspace, draw=draw, layer=layer)
+    bits_KHB = words_KW.view(torch.int16)[:, : math.prod(shape_HB)].view(-1, *shape_HB)
     # comparing into a floating tensor, and multiplying by one, is several times faster than by way of booleans
-    scale = torch.empty(bits.shape, dtype=dtype, device=bits.device)
-    # P(bits < t − 32768) = t / 65536; the largest t does not fit int16, so compare by <=
-    top_K = (kept_K - 32769).to(torch.int16).view(-1, 1, 1)
-    torch.le(bits, top_K, out=scale)
+    scale = workspace.take(tuple(bits_KHB.shape), dtype, seeds_K.device)
+    # P(bits < t - 32768) = t / 65536; the largest t does not fit int16, so compare by <=
+    torch.le(bits_KHB, (kept_K - 32769).to(torch.int16).view(-1, 1, 1), out=scale)
+    workspace.give(words_KW)
     return Drop(run.start, scale.mul_((65536 / kept_K).to(dtype).view(-1, 1, 1)))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from thinnet.stack._layer import MODULES, Activation, Drop, layer
 from thinnet.stack._masks import drop_run
 from thinnet.stack._member import Member
+from thinnet.stack._workspace import Workspace
 
 
 class Stack(nn.Module):
@@ -87,6 +88,7 @@ class Stack(nn.Module):
         self.biases = nn.ParameterList(torch.stack([p[2 * i + 1] for p in initial]).to(device) for i in layers)
         # hashed as they are: any int64 is a good seed
         self.register_buffer("seeds", torch.tensor([m.seed for m in self.members], dtype=torch.int64, device=device))
+        self._workspace = Workspace()
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -111,10 +113,14 @@ class Stack(nn.Module):
         settings = self.members[members]
         settings, seeds_K = self.members[members], self.seeds[members]
         draw = int(self.draws)
+        # without a backward pass to come, buffers would never return
+        workspace = self._workspace if self.training and torch.is_grad_enabled() else Workspace()
 
         def drop(rates: list[float], layer: int, units: int) -> Drop | None:
             shape_HB = (units, x.shape[-2])
-            return drop_run(rates, seeds_K, shape_HB, x.dtype, draw=draw, layer=layer) if self.training else None
+            if not self.training:
+                return None
+            return drop_run(rates, seeds_K, shape_HB, x.dtype, workspace, draw=draw, layer=layer)
 
         # Feature-major inside, (K, units, rows): every product then reads and writes whole contiguous matrices.
         h = x.transpose(-1, -2)
@@ -125,9 +131,9 @@ class Stack(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i < last:
                 dropped = drop(rates, i + 1, self.sizes[i + 1])
-                h = layer(h, weight[members], bias[members], self.activation, dropped)
+                h = layer(h, weight[members], bias[members], self.activation, dropped, workspace)
             else:
-                h = layer(h, weight[members], bias[members], None, None)
+                h = layer(h, weight[members], bias[members], None, None, workspace)
         if self.training:
             self.draws += 1
         return h.transpose(1, 2)
@@ -143,6 +149,7 @@ class Stack(nn.Module):
         index = torch.as_tensor(indices, device=self.seeds.device)
         self.members = tuple(self.members[i] for i in indices)
         self.seeds = self.seeds[index]
+        self._workspace.clear()
         for parameter in self.parameters():
             parameter.data = parameter.data[index]
             parameter.grad = None
