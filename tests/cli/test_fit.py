@@ -14,9 +14,11 @@ from thinnet import tabular
 
 FIT = """
 import signal
+from thinnet import tabular
 from thinnet.cli import _progress, main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {"n_mixes": 4, "max_steps": 1_000_000}
 _progress.EVERY = 0.5
 main()
 """
