@@ -156,7 +156,7 @@ def test_tied_weights_are_penalized_once() -> None:
     (model(torch.zeros(1, 3)).sum() * 0).backward()
     optimizer.step()
     torch.testing.assert_close(model[0].weight.detach(), 0.75 * before)
-    torch.testing.assert_close(attachment.terms()["L2"], float(0.125 * model[0].weight.square().sum()))
+    torch.testing.assert_close(attachment.terms()["L2"], float(0.125 * model[0].weight.detach().square().sum()))
 
 
 def test_what_has_no_gradient_is_left_alone_and_looked_at_anew() -> None:
@@ -172,7 +172,7 @@ def test_what_has_no_gradient_is_left_alone_and_looked_at_anew() -> None:
     train(model, optimizer, steps=1)
     assert not torch.equal(model[0].weight, before["0.weight"])
     assert torch.equal(model[2].weight, before["2.weight"])
-    assert attachment.terms()["L1"] == pytest.approx(0.5 * float(model[0].weight.abs().sum()))
+    assert attachment.terms()["L1"] == pytest.approx(0.5 * float(model[0].weight.detach().abs().sum()))
     model[2].requires_grad_(True)
     train(model, optimizer, steps=1)
     assert not torch.equal(model[2].weight, before["2.weight"])
