@@ -41,7 +41,7 @@ def class_scores(probabilities: np.ndarray, classes: np.ndarray, y: pd.Series) -
     Example:
         >>> p = np.array([[0.5, 0.5], [0.25, 0.75]])
         >>> scores = class_scores(p, np.array(["a", "b"]), pd.Series(["a", "b"]))
-        >>> round(scores["log loss"], 6), round((np.log(2) - np.log(0.75)) / 2, 6)
+        >>> round(scores["log loss"], 6), round(float(np.log(2) - np.log(0.75)) / 2, 6)
         (0.490415, 0.490415)
     """
     true = pd.Index(classes).get_indexer(pd.Index(y))
