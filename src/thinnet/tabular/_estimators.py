@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
@@ -131,17 +131,17 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Refuse parameters that cannot be meant, by name."""
-        least: Mapping[str, int] = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0}
+        least = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "batch_size": 1}
         for name, low in least.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < low:
+            value: Any = getattr(self, name)
+            if not (isinstance(value, Integral) and value >= low) and not (name == "batch_size" and value is None):
                 raise ValueError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
-        if self.batch_size is not None and (not isinstance(self.batch_size, Integral) or self.batch_size < 1):
-            raise ValueError(f"`batch_size` must be a whole number >= 1, or None, got {self.batch_size!r}.")
-        if self.time_limit is not None and (not isinstance(self.time_limit, Real) or not self.time_limit > 0):
-            raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {self.time_limit!r}.")
-        if any(not isinstance(units, Integral) or units < 1 for units in self.hidden):
-            raise ValueError(f"`hidden` must be whole numbers >= 1, got {self.hidden!r}.")
+        limit: Any = self.time_limit
+        if limit is not None and not (isinstance(limit, Real) and limit > 0):
+            raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {limit!r}.")
+        hidden: Any = self.hidden
+        if not isinstance(hidden, Sequence) or any(not isinstance(h, Integral) or h < 1 for h in hidden):
+            raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
 
     def _batch(self, rows: int) -> int:
         """Small tables need more steps, not more epochs: about 20 steps an epoch, within what keeps the cores busy."""
@@ -290,8 +290,8 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         callback: called with a `Progress` throughout the fit.
 
     Attributes:
-        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out RMSE, their gap, the share
-            of weights that are exactly zero, weight in the ensemble, epochs.
+        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out RMSE, their gap, the
+            share of weights that are exactly zero, weight in the ensemble, epochs.
         held_out_score_: RMSE of the ensemble on held-out rows; selection makes it slightly optimistic.
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.

@@ -70,7 +70,7 @@ def _zeros(trained: Trained, k: int) -> float:
     weights = [w[k] for w in trained.stack.weights]
     if inputs is not None:
         weights[0] = weights[0][:, np.flatnonzero(inputs)]
-    return sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
+    return float(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights))
 
 
 def _curve(name: str, traces: Sequence[Trace], units: Units) -> Curve:
