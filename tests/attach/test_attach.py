@@ -280,7 +280,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         + tn.MaxNorm(1.0)
     )
     left, right = network(), network()
-    for model, block in ((left, 2**17), (right, 4)):
+    for model, block in ((left, 2**18), (right, 4)):
         monkeypatch.setattr(_work, "BLOCK", block)
         optimizer = optim.Adam(model.parameters(), lr=0.01)
         tn.attach(model, tn.Plan(rule), optimizer)

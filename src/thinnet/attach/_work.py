@@ -15,8 +15,8 @@ from thinnet.penalties import Decay, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule, Strength, stack_depth
 
-BLOCK = 2**17
-"""Elements a block and thread: temporaries that stay in the cache of a CPU core cost a fifth of what others do."""
+BLOCK = 2**18
+"""Elements a block and thread: temporaries that stay in a CPU's cache cost a fraction of what others do."""
 
 
 @dataclass(frozen=True, eq=False)
