@@ -1,7 +1,9 @@
 """`fit` on real tables beside scikit-learn's own models: held-out loss, seconds, peak memory; same split, same run.
 
 Every model runs in a process of its own, so that peak memory is its own. Losses are log loss for classes and RMSE for
-numbers, on a fifth of the rows that no model saw. Usage: python benchmarks/bench_tabular.py [--time-limit 60] [table ...]
+numbers, on a fifth of the rows that no model saw.
+
+Usage: python benchmarks/bench_tabular.py [--time-limit 60] [--seeds 1] [table ...]
 """
 
 from __future__ import annotations

@@ -34,10 +34,10 @@ class Curve:
     """
 
     name: str
-    epochs: Sequence[int]
+    epochs: Sequence[float]
     train: Sequence[float]
     held_out: Sequence[float]
-    best_epoch: int
+    best_epoch: float
 
     def __post_init__(self) -> None:
         lengths = (len(self.epochs), len(self.train), len(self.held_out))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,6 +44,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         batch_size: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         callback: Callable[[Progress], object] | None = None,
+        checkpoint: str | Path | None = None,
     ) -> None:
         self.time_limit = time_limit
         self.n_mixes = n_mixes
@@ -55,6 +55,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         self.batch_size = batch_size
         self.random_state = random_state
         self.callback = callback
+        self.checkpoint = checkpoint
 
     @abstractmethod
     def _read_target(self, y: Any) -> ClassTarget | NumberTarget:
@@ -109,7 +110,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             np.array([part == "bins" for _, part in self.encoder_.columns_]),
         )
         settings = Settings(self.n_mixes, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed)
-        fitted = fit_population(problem, settings, budget, self._units, self.callback)
+        fitted = fit_population(problem, settings, budget, self._units, self.callback, self.checkpoint)
         self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
         self.curves_, self.shown_weights_ = fitted.curves, fitted.weights
         self._finish(fitted, problem)
@@ -134,13 +135,15 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         least = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "batch_size": 1}
         for name, low in least.items():
             value: Any = getattr(self, name)
-            if not (isinstance(value, Integral) and value >= low) and not (name == "batch_size" and value is None):
+            if not (isinstance(value, int | np.integer) and value >= low) and not (
+                name == "batch_size" and value is None
+            ):
                 raise ValueError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
         limit: Any = self.time_limit
-        if limit is not None and not (isinstance(limit, Real) and limit > 0):
+        if limit is not None and not (isinstance(limit, int | float | np.number) and limit > 0):
             raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {limit!r}.")
         hidden: Any = self.hidden
-        if not isinstance(hidden, Sequence) or any(not isinstance(h, Integral) or h < 1 for h in hidden):
+        if not isinstance(hidden, Sequence) or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
             raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
 
     def _batch(self, rows: int) -> int:
@@ -193,7 +196,6 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
-        tags.input_tags.string = True
         return tags
 
 
@@ -217,6 +219,8 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
+        checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
+            data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
         classes_: the labels, sorted.
@@ -288,6 +292,8 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
+        checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
+            data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
         leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out RMSE, their gap, the

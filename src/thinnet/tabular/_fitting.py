@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from thinnet.report import Curve, Weights
+from thinnet.tabular._checkpoint import Checkpoint
 from thinnet.tabular._ensemble import Ensemble, Floats, select
 from thinnet.tabular._interrupt import deferred_interrupt
 from thinnet.tabular._outcome import Units, leaderboard, shown
-from thinnet.tabular._population import population
+from thinnet.tabular._population import Mix, population
 from thinnet.tabular._progress import Budget, Progress
 from thinnet.tabular._schedule import Schedule
 from thinnet.tabular._training import Problem, Training
@@ -62,6 +64,7 @@ def fit_population(
     budget: Budget,
     units: Units,
     callback: Callable[[Progress], object] | None,
+    checkpoint: str | Path | None = None,
 ) -> Fitted:
     """Train, select and describe.
 
@@ -79,6 +82,21 @@ def fit_population(
 
     rng = np.random.default_rng(settings.seed)
     mixes = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
+    file = _checkpoint(checkpoint, problem, settings, mixes)
+    unfinished = file.load() if file else None
+    if unfinished:
+        budget.start -= unfinished[1]["elapsed"]
+
+    def write(training: Training) -> None:
+        if file:
+            tensors, plain = training.state()
+            file.save(tensors, {**plain, "elapsed": budget.elapsed})
+
+    def report(training: Training) -> None:
+        tell("training", training.schedule.done, len(training.alive), training.best_score)
+        if file and file.due:
+            write(training)
+
     with deferred_interrupt() as interrupt:
         training = Training(
             problem,
@@ -87,11 +105,15 @@ def fit_population(
             batch_size=settings.batch_size,
             schedule=Schedule(settings.max_steps, budget.part(1 - _FINISHING)),
             seed=settings.seed,
-            report=lambda done, members, best: tell("training", done, members, best),
+            report=report,
             stop=lambda: interrupt.asked,
         )
-        tell("training", 0.0, len(training.traces), float("inf"))
+        if unfinished:
+            training.restore(*unfinished)
+        tell("training", training.schedule.done, len(training.alive), training.best_score)
         training.run()
+        if interrupt.asked and training.schedule.step:
+            write(training)
         trained = training.result()
         if interrupt.asked and not any(trained.complete):
             raise KeyboardInterrupt
@@ -100,11 +122,22 @@ def fit_population(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
-        tell("selecting the ensemble", 1.0, 0, min(t.score for t in trained.traces))
+        tell("selecting the ensemble", 1.0, 0, training.best_score)
         ensemble, weights_M, mean_NC, variance_NC = select(problem, trained)
         curves, weights = shown(problem, trained, units)
         board = leaderboard(problem, trained, weights_M, units)
+    if file and not interrupt.asked:
+        file.remove()
     return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked)
+
+
+def _checkpoint(
+    path: str | Path | None, problem: Problem, settings: Settings, mixes: Sequence[Mix]
+) -> Checkpoint | None:
+    if path is None:
+        return None
+    arrays = (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N)
+    return Checkpoint(path, *(array.tobytes() for array in arrays), repr((settings, mixes)).encode())
 
 
 def stratified_folds(strata: NDArray[np.int64] | None, rows: int, folds: int, seed: int) -> NDArray[np.int64]:

@@ -48,11 +48,11 @@ class Mix:
 
 
 _PHRASES: dict[str, str] = {
-    "L1": "L1 {strength:.1e}",
-    "L2": "L2 {strength:.1e}",
-    "ElasticNet": "elastic net {l1:.1e}/{l2:.1e}",
-    "GroupLasso": "group lasso by {by} {strength:.1e}",
-    "WeightDecay": "weight decay {strength:.1e}",
+    "L1": "L1 {strength:.2g}",
+    "L2": "L2 {strength:.2g}",
+    "ElasticNet": "elastic net {l1:.2g}/{l2:.2g}",
+    "GroupLasso": "group lasso by {by} {strength:.2g}",
+    "WeightDecay": "weight decay {strength:.2g}",
     "MaxNorm": "max-norm {limit:.2g}",
 }
 

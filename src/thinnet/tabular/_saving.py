@@ -29,7 +29,11 @@ Kind = TypeVar("Kind")
 
 def write_estimator(estimator: Any, path: str | Path) -> Path:
     """See `save`."""
-    params = {name: value for name, value in estimator.get_params(deep=False).items() if name != "callback"}
+    params = {
+        name: value
+        for name, value in estimator.get_params(deep=False).items()
+        if name not in ("callback", "checkpoint")
+    }
     params["hidden"] = [int(units) for units in params["hidden"]]
     if isinstance(params["random_state"], np.random.RandomState):
         params["random_state"] = None  # its state at the time of the fit is gone
@@ -42,7 +46,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         "weights": estimator.ensemble_.weights_K.tolist(),
         "leaderboard": _no_nan(estimator.leaderboard_.to_dict("list")),
         "curves": [_no_nan(asdict(curve)) for curve in estimator.curves_],
-        "shown": [w.name for w in estimator.shown_weights_],
+        "shown": [{"name": w.name, "layers": list(w.layers)} for w in estimator.shown_weights_],
     }
     if hasattr(estimator, "feature_names_in_"):
         payload["feature_names_in_"] = estimator.feature_names_in_.tolist()
@@ -108,13 +112,10 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
     estimator.leaderboard_ = pd.DataFrame(payload["leaderboard"]).fillna({"train": np.nan, "held_out": np.nan})
     estimator.curves_ = [Curve(**_with_nan(curve)) for curve in payload["curves"]]
     estimator.shown_weights_ = [
-        Weights(name, _layers(folder.tensors, f"shown.{i}.")) for i, name in enumerate(payload["shown"])
+        Weights(w["name"], {layer: folder.tensors[f"shown.{i}.{layer}"].numpy() for layer in w["layers"]})
+        for i, w in enumerate(payload["shown"])
     ]
     return estimator
-
-
-def _layers(tensors: dict[str, Tensor], prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): t.numpy() for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def _no_nan(columns: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ class Training:
         batch_size: int,
         schedule: Schedule,
         seed: int,
-        report: Callable[[float, int, float], None] = lambda done, members, best: None,
+        report: Callable[[Training], None] = lambda training: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.problem, self.mixes, self.schedule, self.batch_size = problem, list(mixes), schedule, batch_size
@@ -128,13 +129,17 @@ class Training:
         self.stack.keep(self.alive)
         self.optimizer = StackAdam(self.stack, betas=(0.9, 0.99))
         self.best.requires_grad_(False).eval()
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         self.held_out = [np.flatnonzero(problem.fold_N == f) for f in range(problem.folds)]
         others = [np.flatnonzero(problem.fold_N != f) for f in range(problem.folds)]
-        self.seen = [self.rng.permutation(rows)[:_CURVE_ROWS] for rows in others]
+        self.seen = [np.random.default_rng([seed, f]).permutation(rows)[:_CURVE_ROWS] for f, rows in enumerate(others)]
         shape = (len(mixes), len(problem.x_ND), problem.outputs)
         self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
         self.rungs = list(RUNGS)
+        whole, rest = divmod(len(problem.x_ND), batch_size)
+        self.steps_an_epoch = whole + (whole == 0 or rest >= batch_size / 2)  # a smaller rest is left out
+        self.every = max(1, min(self.steps_an_epoch, schedule.total // 40), schedule.total // 60)
+        self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def _member(self, mix: Mix, seed: int) -> Member:
         bins = self.problem.bins_D
@@ -143,35 +148,72 @@ class Training:
 
     def run(self) -> None:
         """Train to the schedule's end, or until every member has stopped."""
-        batches, steps_an_epoch = self._batches(), -(-len(self.problem.x_ND) // self.batch_size)
-        every = max(1, min(steps_an_epoch, self.schedule.total // 40))
-        while self.alive and not self.schedule.over and not self.stop():
+        # one evaluation at least, however short the time: without one there is nothing to predict with
+        while self.alive and not self.stop() and not (self.schedule.over and self.schedule.step):
             start, first = time.monotonic(), self.schedule.step
-            while self.schedule.step < min(first + every, self.schedule.total):
-                self._step(next(batches))
+            while self.schedule.step < min(first + self.every, self.schedule.total):
+                self._step()
                 if self.schedule.budget.left <= 0 or self.stop():
                     break
-            self._evaluate(self.schedule.step / steps_an_epoch)
+            self._evaluate(self.schedule.step / self.steps_an_epoch)
             self.schedule.spent(self.schedule.step - first, time.monotonic() - start, len(self.alive))
-            every = max(every, self.schedule.total // 60)
             self._retire()
-            self.report(self.schedule.done, len(self.alive), min(t.score for t in self.traces))
+            self.report(self)
+
+    @property
+    def best_score(self) -> float:
+        """Best held-out loss of any member so far; infinite before the first."""
+        return min(trace.score for trace in self.traces)
 
     def result(self) -> Trained:
         """The population at its best moments."""
         complete = [bool(np.isfinite(oof).all()) for oof in self.oof_MNC]
         return Trained(self.mixes, self.best, self.traces, self.oof_MNC, complete)
 
-    def _batches(self) -> Iterator[np.ndarray]:
-        rows = len(self.problem.x_ND)
-        while True:
-            order = self.rng.permutation(rows)
-            for start in range(0, rows, self.batch_size):
-                if rows - start >= min(self.batch_size, rows) // 2 or start == 0:
-                    yield order[start : start + self.batch_size]
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that `restore` needs to go on as if nothing had happened."""
+        moments = [self.optimizer.state[p] for p in self.stack.parameters()]
+        tensors = {
+            **{f"best.{i}": p for i, p in enumerate(self.best.parameters())},
+            **{f"stack.{i}": p for i, p in enumerate(self.stack.parameters())},
+            **{f"{name}.{i}": m[name] for i, m in enumerate(moments) for name in ("exp_avg", "exp_avg_sq") if m},
+            "oof": torch.from_numpy(self.oof_MNC),
+        }
+        return {name: t.detach() for name, t in tensors.items()}, {
+            "alive": self.alive,
+            "rungs": self.rungs,
+            "step": self.schedule.step,
+            "total": self.schedule.total,
+            "every": self.every,
+            "draws": int(self.stack.draws),
+            "traces": [asdict(trace) for trace in self.traces],
+        }
 
-    def _step(self, rows: np.ndarray) -> None:
-        problem, members = self.problem, self.stack.members
+    def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Go back to a state that `state` gave."""
+        self.optimizer.keep([self.alive.index(i) for i in plain["alive"]] or [0])
+        self.alive, self.rungs, self.every = list(plain["alive"]), list(plain["rungs"]), plain["every"]
+        self.schedule.step, self.schedule.total = plain["step"], plain["total"]
+        self.stack.draws.fill_(plain["draws"])
+        self.traces = [Trace(**trace) for trace in plain["traces"]]
+        for name, stack in (("best", self.best), ("stack", self.stack)):
+            for i, parameter in enumerate(stack.parameters()):
+                parameter.data.copy_(tensors[f"{name}.{i}"])
+        for i, parameter in enumerate(self.stack.parameters()):
+            moments = {name: tensors[f"{name}.{i}"].clone() for name in ("exp_avg", "exp_avg_sq")}
+            self.optimizer.state[parameter] = {"step": plain["step"], **moments}
+        self.oof_MNC[:] = tensors["oof"].numpy()
+
+    def _rows(self) -> np.ndarray:
+        """The rows of this step, a function of its number alone: a training that goes on sees the same ones."""
+        epoch, position = divmod(self.schedule.step, self.steps_an_epoch)
+        if self.order[0] != epoch:
+            rng = np.random.default_rng([self.seed, self.problem.folds, epoch])
+            self.order = (epoch, rng.permutation(len(self.problem.x_ND)))
+        return self.order[1][position * self.batch_size : (position + 1) * self.batch_size]
+
+    def _step(self) -> None:
+        problem, members, rows = self.problem, self.stack.members, self._rows()
         fold_K = np.array([self.traces[i].fold for i in self.alive])
         weights_KB = torch.from_numpy((fold_K[:, None] != problem.fold_N[rows]).astype(np.float32))
         index = torch.from_numpy(rows)

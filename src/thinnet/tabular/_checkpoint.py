@@ -1,0 +1,79 @@
+"""An unfinished training in a file, so that a killed fit can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+_SECONDS = 10.0
+"""Least time between two writes."""
+
+
+class Checkpoint:
+    """One file that always holds a whole state: tensors, and plain values in its header.
+
+    Args:
+        path: the file.
+        *identity: whatever the state belongs to, as bytes; a state of another identity is refused.
+    """
+
+    def __init__(self, path: str | Path, *identity: bytes) -> None:
+        self.path = Path(path)
+        digest = hashlib.sha256()
+        for part in identity:
+            digest.update(hashlib.sha256(part).digest())
+        self.identity = digest.hexdigest()
+        self.written = time.monotonic()
+
+    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The state, or None where there is no file.
+
+        Raises:
+            ValueError: the file is damaged, or belongs to other data or settings.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                header = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            plain = json.loads(header["state"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise ValueError(f"{self.path} is no whole checkpoint ({error}). Delete it to start anew.") from error
+        if header.get("identity") != self.identity:
+            raise ValueError(
+                f"{self.path} belongs to another table, other parameters or another seed. Give the same ones (and an "
+                "integer random_state) to go on, or delete it to start anew."
+            )
+        return tensors, plain
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() - self.written > _SECONDS
+
+    def save(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
+        """Replace the file by this state, whole or not at all."""
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        header = {"identity": self.identity, "state": json.dumps(plain)}
+        try:
+            safetensors.torch.save_file({name: t.contiguous() for name, t in tensors.items()}, partial, header)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)
+        self.written = time.monotonic()
+
+    def remove(self) -> None:
+        """The training is done."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,58 @@
+import signal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from thinnet.tabular import Progress, ThinNetClassifier
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 4))
+Y = (X[:, 0] + RNG.normal(size=200) > 0).astype(int)
+SETTINGS = {"n_mixes": 4, "cv": 2, "hidden": (8,), "max_steps": 200, "time_limit": None, "random_state": 0}
+
+
+def interrupt_at(share: float):
+    def callback(progress: Progress) -> None:
+        if progress.phase == "training" and progress.fraction >= share:
+            signal.raise_signal(signal.SIGINT)
+
+    return callback
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_an_interrupted_fit_goes_on_to_the_same_end(share: float, tmp_path: Path) -> None:
+    file = tmp_path / "fit.checkpoint"
+    straight = ThinNetClassifier(**SETTINGS).fit(X, Y)
+    first = ThinNetClassifier(**SETTINGS, checkpoint=file, callback=interrupt_at(share))
+    with pytest.raises(KeyboardInterrupt):
+        first.fit(X, Y)
+    assert file.exists()
+    assert first.predict_proba(X).shape == (200, 2)  # fitted with the best so far
+    assert first.notes_[-1] == "training was interrupted: this is the best found until then"
+    second = ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
+    assert not file.exists()
+    assert_array_equal(second.predict_proba(X), straight.predict_proba(X))
+    pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
+
+
+def test_a_finished_fit_leaves_no_file_and_repeats_exactly(tmp_path: Path) -> None:
+    file = tmp_path / "fit.checkpoint"
+    once = ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
+    assert list(tmp_path.iterdir()) == []
+    assert_array_equal(ThinNetClassifier(**SETTINGS).fit(X, Y).predict_proba(X), once.predict_proba(X))
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fit.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        ThinNetClassifier(**SETTINGS, checkpoint=file, callback=interrupt_at(0.3)).fit(X, Y)
+    with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
+        ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X[::-1], Y)
+    with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
+        ThinNetClassifier(**SETTINGS | {"n_mixes": 5}, checkpoint=file).fit(X, Y)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"is no whole checkpoint .* Delete it to start anew"):
+        ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
