@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 import thinnet as tn
 from machine import describe
 
-THREADS, ROUNDS, STEPS, BATCH = 2, 11, 4, 128
+THREADS, ROUNDS, STEPS, BATCH = 2, 25, 4, 128
 WIDTHS = (784, 1024, 1024, 2048, 10)
 L1, L2, LIMIT = 1e-6, 1e-4, 3.0
 RULES: dict[str, tn.Rule] = {

@@ -55,17 +55,14 @@ def decay_(decay: Decay, w: Tensor, lr: Strength) -> None:
 def prox_(penalty: Penalty, w: Tensor, step: Strength, metric: Tensor | None, scratch: Scratch) -> None:
     """The proximal step of `penalty`; may write over `metric` where that is buffer 0."""
     t = step * penalty.strength if isinstance(penalty, L1) and not isinstance(penalty.strength, Tensor) else None
-    if t is None or w.dtype not in _SINGLE or (metric is None and isinstance(t, Tensor)):
+    if t is None or isinstance(t, Tensor) or w.dtype not in _SINGLE:
         w.copy_(penalty.prox(w, step, metric))
-        return
-    inside = scratch.like(w, 1)
-    if metric is None:
-        assert not isinstance(t, Tensor)
-        torch.clamp(w, -t, t, out=inside)
-    else:
-        threshold = torch.div(torch.as_tensor(t, dtype=w.dtype, device=w.device), metric, out=scratch.like(w, 0))
-        torch.clamp(w, torch.neg(threshold, out=inside), threshold, out=inside)
-    w.sub_(inside)
+    elif metric is None:
+        w.sub_(torch.clamp(w, -t, t, out=scratch.like(w, 1)))
+    elif t:
+        # soft(w, t/D) = soft(D w, t)/D: one buffer and two passes fewer than a threshold for every weight
+        torch.ops.aten.softshrink.out(w.mul_(metric), t, out=w)
+        w.div_(metric)
 
 
 def project_(constraint: Constraint, w: Tensor) -> None:

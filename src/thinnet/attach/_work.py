@@ -70,7 +70,8 @@ class Work:
         """Proximal steps in the optimizer's metric, then projections."""
         view = self.binding.layout.view
         w, state = view(self.binding.parameter.detach()), [view(t) for t in metric.state]
-        for rows in _blocks(w, (*self.sharp, *self.constraints)):
+        # backwards: the optimizer wrote the last rows last, and they are still in the cache
+        for rows in reversed(list(_blocks(w, (*self.sharp, *self.constraints)))):
             block = w[rows]
             for penalty in self.sharp:
                 # anew for each: a proximal step may use up the buffer that holds it
