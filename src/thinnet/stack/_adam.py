@@ -10,14 +10,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from thinnet.constraints import Constraint
 from thinnet.penalties import Decay, Penalty
 from thinnet.rule import Rule, stack_rules
 from thinnet.stack._stack import Stack
+from thinnet.stack._workspace import Workspace
 
 _BLOCK = 1 << 17
-"""Weights updated at a time: temporaries of this size stay in the cache, and they, not arithmetic, are the cost."""
+"""Weights that rules act on at a time: their temporaries stay in the cache, and those, not arithmetic, are the cost."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class _Acting:
     rule: Rule
     index: Tensor | None
 
-    def on(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tensors if self.index is None else tuple(t[self.index] for t in tensors)
+    def of(self, tensor: Tensor) -> Tensor:
+        """The part of a block that it acts on."""
+        return tensor if self.index is None else tensor[self.index]
 
     def write(self, target: Tensor, value: Tensor) -> None:
         if self.index is None:
@@ -74,6 +77,7 @@ class StackAdam(torch.optim.Optimizer):
         self, stack: Stack, *, lr: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
         self.stack = stack
+        self._scratch = Workspace()
         super().__init__(stack.parameters(), {"lr": lr, "betas": betas, "eps": eps})
         self._prepare()
 
@@ -85,8 +89,9 @@ class StackAdam(torch.optim.Optimizer):
         if any(m.inputs is not None for m in members):
             seen = [m.inputs or (True,) * first.shape[2] for m in members]
             self._visible_KD = torch.tensor(seen, dtype=first.dtype, device=first.device)
-        self._blocks: dict[Tensor, list[slice]] = {p: _blocks(p, self.stack) for p in self.stack.parameters()}
-        self._acting = {w: [_acting(self.stack, block) for block in self._blocks[w]] for w in self.stack.weights}
+        self._blocks: dict[Tensor, list[tuple[slice, list[_Acting]]]] = {
+            w: [(block, _acting(self.stack, block)) for block in _blocks(w, len(members))] for w in self.stack.weights
+        }
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -96,54 +101,74 @@ class StackAdam(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            for p in parameters:
+                if not self.state[p]:
+                    self.state[p] |= {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+                self.state[p]["step"] += 1
             lr_K = self._lr_K * float(group["lr"])
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, lr_K, group["betas"], group["eps"])
+            if self._visible_KD is not None and self.stack.weights[0].grad is not None:
+                self.stack.weights[0].grad.mul_(self._visible_KD.unsqueeze(1))
+            for p in parameters:
+                self._before(p, lr_K)
+            if parameters:
+                self._adam(parameters, lr_K, group["betas"], group["eps"])
+            for p in parameters:
+                self._after(p, lr_K, group["betas"][1], group["eps"])
         return loss
 
-    def _update(self, parameter: Tensor, lr_K: Tensor, betas: tuple[float, float], eps: float) -> None:
-        grad, state = parameter.grad, self.state[parameter]
-        assert grad is not None
-        if not state:
-            state |= {"step": 0, "exp_avg": torch.zeros_like(parameter), "exp_avg_sq": torch.zeros_like(parameter)}
-        state["step"] += 1
-        if self._visible_KD is not None and parameter is self.stack.weights[0]:
-            grad.mul_(self._visible_KD.unsqueeze(1))
-        beta1, beta2 = betas
-        bias1, bias2 = 1 - beta1 ** state["step"], 1 - beta2 ** state["step"]
-        blocks = self._blocks[parameter]
-        for block, acting in zip(blocks, self._acting.get(parameter, [()] * len(blocks)), strict=True):
-            w, g, m, v, lr = (
-                parameter[block],
-                grad[block],
-                state["exp_avg"][block],
-                state["exp_avg_sq"][block],
-                lr_K[block],
-            )
+    def _before(self, parameter: Tensor, lr_K: Tensor) -> None:
+        """Gradients of the smooth penalties, and decay."""
+        assert parameter.grad is not None
+        for block, acting in self._blocks.get(parameter, ()):
+            w, g, lr = parameter[block], parameter.grad[block], lr_K[block]
             for a in acting:
                 if isinstance(a.rule, Penalty) and a.rule.smooth:
-                    (part,) = a.on(w)
-                    a.write(g, a.on(g)[0] + a.rule.gradient(part))
+                    a.write(g, a.of(g) + a.rule.gradient(a.of(w)))
                 elif isinstance(a.rule, Decay):
-                    part, rate = a.on(w, lr)
-                    a.write(w, a.rule.shrink(part, rate))
-            m.lerp_(g, 1 - beta1)
-            v.mul_(beta2).addcmul_(g, g, value=1 - beta2)
-            metric = v.sqrt().div_(math.sqrt(bias2)).add_(eps)
-            rate_b11 = (lr / -bias1).to(w.dtype).to(w.device).view(-1, *(1,) * (w.ndim - 1))
-            w.addcmul_(m / metric, rate_b11)
+                    a.write(w, a.rule.shrink(a.of(w), a.of(lr)))
+
+    def _adam(self, parameters: list[Tensor], lr_K: Tensor, betas: tuple[float, float], eps: float) -> None:
+        """Adam's step: torch's own kernel, which touches every number once, steps from zero; its step is scaled."""
+        states = [self.state[p] for p in parameters]
+        steps = [self._scratch.like(p).zero_() for p in parameters]
+        counts = torch.tensor([float(state["step"] - 1) for state in states], device=self.stack.seeds.device)
+        adam(
+            steps,
+            [p.grad for p in parameters if p.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            list(counts.unbind()),
+            fused=self.stack.seeds.device.type in ("cpu", "cuda") or None,
+            amsgrad=False,
+            beta1=betas[0],
+            beta2=betas[1],
+            lr=1.0,
+            weight_decay=0.0,
+            eps=eps,
+            maximize=False,
+        )
+        for p, step in zip(parameters, steps, strict=True):
+            p.addcmul_(step, lr_K.to(p).view(-1, *(1,) * (p.ndim - 1)))
+        self._scratch.give(*steps)
+
+    def _after(self, parameter: Tensor, lr_K: Tensor, beta2: float, eps: float) -> None:
+        """Proximal steps in Adam's metric, then projections."""
+        v, root = self.state[parameter]["exp_avg_sq"], math.sqrt(1 - beta2 ** self.state[parameter]["step"])
+        for block, acting in self._blocks.get(parameter, ()):
+            w, lr = parameter[block], lr_K[block]
             for a in acting:
                 if isinstance(a.rule, Penalty) and not a.rule.smooth:
-                    part, rate, d = a.on(w, lr, metric)
-                    a.write(w, a.rule.prox(part, rate, d))
+                    metric = a.of(v[block]).sqrt().div_(root).add_(eps)
+                    a.write(w, a.rule.prox(a.of(w), a.of(lr), metric))
                 elif isinstance(a.rule, Constraint):
-                    (part,) = a.on(w)
-                    a.write(w, a.rule.project(part))
+                    a.write(w, a.rule.project(a.of(w)))
 
     def keep(self, indices: Sequence[int]) -> None:
         """Only these members of the stack stay, with their moments, in this order."""
         self.stack.keep(indices)
+        self._scratch.clear()
         for parameter in self.stack.parameters():
             state = self.state[parameter]
             for name in ("exp_avg", "exp_avg_sq"):
@@ -152,10 +177,10 @@ class StackAdam(torch.optim.Optimizer):
         self._prepare()
 
 
-def _blocks(parameter: Tensor, stack: Stack) -> list[slice]:
+def _blocks(parameter: Tensor, members: int) -> list[slice]:
     """Runs of members that hold about _BLOCK numbers each."""
     run = max(1, _BLOCK // max(parameter[0].numel(), 1))
-    return [slice(start, min(start + run, len(stack))) for start in range(0, len(stack), run)]
+    return [slice(start, min(start + run, members)) for start in range(0, members, run)]
 
 
 def _order(rule: Rule) -> int:
