@@ -101,5 +101,5 @@ def test_a_scheduler_scales_every_learning_rate() -> None:
 
 def test_a_rule_twice_is_refused() -> None:
     stack = tn.Stack([tn.Member(rule=tn.L1(1.0) + tn.L1(2.0))], in_features=1, hidden=[], out_features=1)
-    with pytest.raises(ValueError, match="has L1 twice; add their strengths"):
+    with pytest.raises(ValueError, match=r"has L1\(strength=1.0\) and another such; add their strengths"):
         tn.StackAdam(stack)

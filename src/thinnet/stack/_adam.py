@@ -19,25 +19,18 @@ from thinnet.stack._stack import Stack
 from thinnet.stack._workspace import Workspace
 
 _BLOCK = 1 << 17
-"""Weights that rules act on at a time: their temporaries stay in the cache, and those, not arithmetic, are the cost."""
+"""Weights that a rule acts on at a time: its temporaries stay in the cache, and those, not arithmetic, are the cost."""
 
 
 @dataclass(frozen=True)
 class _Acting:
-    """One stacked rule and the members of a block that it acts on; None is all of them."""
+    """One stacked rule and the members that it acts on."""
 
     rule: Rule
-    index: Tensor | None
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """The part of a block that it acts on."""
-        return tensor if self.index is None else tensor[self.index]
+    members: Tensor | slice
 
     def write(self, target: Tensor, value: Tensor) -> None:
-        if self.index is None:
-            target.copy_(value)
-        else:
-            target[self.index] = value
+        target[self.members] = value
 
 
 class StackAdam(torch.optim.Optimizer):
@@ -89,9 +82,7 @@ class StackAdam(torch.optim.Optimizer):
         if any(m.inputs is not None for m in members):
             seen = [m.inputs or (True,) * first.shape[2] for m in members]
             self._visible_KD = torch.tensor(seen, dtype=first.dtype, device=first.device)
-        self._blocks: dict[Tensor, list[tuple[slice, list[_Acting]]]] = {
-            w: [(block, _acting(self.stack, block)) for block in _blocks(w, len(members))] for w in self.stack.weights
-        }
+        self._acting: dict[Tensor, list[_Acting]] = {w: _acting(self.stack, w) for w in self.stack.weights}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -119,14 +110,13 @@ class StackAdam(torch.optim.Optimizer):
 
     def _before(self, parameter: Tensor, lr_K: Tensor) -> None:
         """Gradients of the smooth penalties, and decay."""
-        assert parameter.grad is not None
-        for block, acting in self._blocks.get(parameter, ()):
-            w, g, lr = parameter[block], parameter.grad[block], lr_K[block]
-            for a in acting:
-                if isinstance(a.rule, Penalty) and a.rule.smooth:
-                    a.write(g, a.of(g) + a.rule.gradient(a.of(w)))
-                elif isinstance(a.rule, Decay):
-                    a.write(w, a.rule.shrink(a.of(w), a.of(lr)))
+        w, g = parameter, parameter.grad
+        assert g is not None
+        for a in self._acting.get(parameter, ()):
+            if isinstance(a.rule, Penalty) and a.rule.smooth:
+                a.write(g, g[a.members] + a.rule.gradient(w[a.members]))
+            elif isinstance(a.rule, Decay):
+                a.write(w, a.rule.shrink(w[a.members], lr_K[a.members]))
 
     def _adam(self, parameters: list[Tensor], lr_K: Tensor, betas: tuple[float, float], eps: float) -> None:
         """Adam's step: torch's own kernel, which touches every number once, steps from zero; its step is scaled."""
@@ -155,15 +145,14 @@ class StackAdam(torch.optim.Optimizer):
 
     def _after(self, parameter: Tensor, lr_K: Tensor, beta2: float, eps: float) -> None:
         """Proximal steps in Adam's metric, then projections."""
-        v, root = self.state[parameter]["exp_avg_sq"], math.sqrt(1 - beta2 ** self.state[parameter]["step"])
-        for block, acting in self._blocks.get(parameter, ()):
-            w, lr = parameter[block], lr_K[block]
-            for a in acting:
-                if isinstance(a.rule, Penalty) and not a.rule.smooth:
-                    metric = a.of(v[block]).sqrt().div_(root).add_(eps)
-                    a.write(w, a.rule.prox(a.of(w), a.of(lr), metric))
-                elif isinstance(a.rule, Constraint):
-                    a.write(w, a.rule.project(a.of(w)))
+        w, v = parameter, self.state[parameter]["exp_avg_sq"]
+        root = math.sqrt(1 - beta2 ** self.state[parameter]["step"])
+        for a in self._acting.get(parameter, ()):
+            if isinstance(a.rule, Penalty) and not a.rule.smooth:
+                metric = v[a.members].sqrt().div_(root).add_(eps)
+                a.write(w, a.rule.prox(w[a.members], lr_K[a.members], metric))
+            elif isinstance(a.rule, Constraint):
+                a.write(w, a.rule.project(w[a.members]))
 
     def keep(self, indices: Sequence[int]) -> None:
         """Only these members of the stack stay, with their moments, in this order."""
@@ -177,32 +166,29 @@ class StackAdam(torch.optim.Optimizer):
         self._prepare()
 
 
-def _blocks(parameter: Tensor, members: int) -> list[slice]:
-    """Runs of members that hold about _BLOCK numbers each."""
-    run = max(1, _BLOCK // max(parameter[0].numel(), 1))
-    return [slice(start, min(start + run, members)) for start in range(0, members, run)]
-
-
 def _order(rule: Rule) -> int:
     """Elementwise penalties before grouped ones, which makes their composition the exact proximal step; sets last."""
     return 2 if isinstance(rule, Constraint) else int(rule.couples != "elements")
 
 
-def _acting(stack: Stack, block: slice) -> list[_Acting]:
-    """The rules of a run of members, alike ones stacked, in the order in which they act."""
+def _acting(stack: Stack, parameter: Tensor) -> list[_Acting]:
+    """Alike rules of all members stacked, in the order in which they act, by blocks of members of `parameter`."""
     alike: dict[tuple[object, ...], list[tuple[int, Rule]]] = defaultdict(list)
-    for k, member in enumerate(stack.members[block]):
-        for rule in sorted(member.rule.parts(), key=_order) if member.rule else ():
+    for k, member in enumerate(stack.members):
+        for rule in member.rule.parts() if member.rule else ():
             if not isinstance(rule, Penalty | Decay | Constraint):
                 raise TypeError(f"StackAdam: member {k} has {rule!r}, which is neither penalty, decay nor constraint.")
             fixed = {name: value for name, value in rule.settings().items() if name not in rule.dials}
             alike[_order(rule), type(rule).__name__, repr(fixed)].append((k, rule))
+    run = max(1, _BLOCK // max(parameter[0].numel(), 1))
     result = []
     for _, claims in sorted(alike.items()):
-        members, rules = zip(*claims, strict=True)
-        everyone = len(members) == len(stack.members[block])
-        if len(set(members)) < len(members):
-            raise ValueError(f"StackAdam: a member has {type(rules[0]).__name__} twice; add their strengths instead.")
-        index = None if everyone else torch.tensor(members, device=stack.seeds.device)
-        result.append(_Acting(stack_rules(rules), index))
+        if len({k for k, _ in claims}) < len(claims):
+            raise ValueError(f"StackAdam: a member has {claims[0][1]!r} and another such; add their strengths instead.")
+        for start in range(0, len(claims), run):
+            members, rules = zip(*claims[start : start + run], strict=True)
+            in_a_row = members[-1] - members[0] == len(members) - 1
+            # a run of members is worked on where it lies; others are gathered and written back
+            where = slice(members[0], members[-1] + 1) if in_a_row else torch.tensor(members, device=parameter.device)
+            result.append(_Acting(stack_rules(rules), where))
     return result
