@@ -12,12 +12,19 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from thinnet.tabular._periodic import PeriodicEncoder
 from thinnet.tabular._piecewise import PiecewiseLinearEncoder
 from thinnet.tabular._robust import RobustSmoothScaler
 from thinnet.tabular._table import Schema
 
-Part = Literal["numeric", "bins", "missing", "onehot"]
-"""What an output column is: a scaled number, a bin of it, a flag for its absence, or a category."""
+Part = Literal["numeric", "bins", "slow", "fast", "missing", "onehot"]
+"""What an output column is: a scaled number, a bin or a wave of it, a flag for its absence, or a category."""
+
+ALWAYS_SEEN: tuple[Part, ...] = ("numeric", "missing", "onehot")
+"""The parts that say everything there is; the others say it again in another form."""
+
+SLOW, FAST = 1.0, 4.0
+"""Spread of the frequencies of slow and fast waves, in radians per standard deviation."""
 
 GROUPING_ROWS = 100
 """Smaller tables keep every category, however rare."""
@@ -28,6 +35,7 @@ class Encoder:
 
     - *numeric*: robust scaling and smooth clipping to [−3, 3]; a missing value becomes the median, which is 0.
     - *bins*: the same numbers piecewise-linear. The bins are fewer where many columns would exceed `max_width`.
+    - *slow*, *fast*: the same numbers as sines and cosines, a third of the frequencies low, the others up to high ones.
     - *missing*: 1 where a number is missing, for columns with missing numbers at fit.
     - *onehot*: a column per category, missing being one; rare categories share a column, which unseen ones fall into.
       A column of two categories becomes one number, −1 or 1. An unseen category without a column to fall into is 0.
@@ -36,10 +44,11 @@ class Encoder:
 
     Args:
         n_bins: largest number of bins per number; 0 for none.
+        n_waves: largest number of frequencies per number; below 3 for none.
         max_categories: largest number of columns per categorical column.
         rare: categories with fewer rows are grouped (tables under 100 rows keep every category).
-        max_width: the width that bins and categories are held to. Scaled numbers and flags are never left out, and a
-            categorical column keeps at least 8 categories.
+        max_width: the width that bins, waves and categories are held to. Scaled numbers and flags are never left out,
+            and a categorical column keeps at least 8 categories.
 
     Attributes:
         columns_: list, aligned with the output columns, of (name of the source column, part).
@@ -54,8 +63,17 @@ class Encoder:
         [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
 
-    def __init__(self, *, n_bins: int = 16, max_categories: int = 64, rare: int = 3, max_width: int = 1500) -> None:
+    def __init__(
+        self,
+        *,
+        n_bins: int = 16,
+        n_waves: int = 0,
+        max_categories: int = 64,
+        rare: int = 3,
+        max_width: int = 1500,
+    ) -> None:
         self.n_bins = n_bins
+        self.n_waves = n_waves
         self.max_categories = max_categories
         self.rare = rare
         self.max_width = max_width
@@ -81,7 +99,9 @@ class Encoder:
         free = self.max_width - len(varied) - len(gaps)
         categories = min(self.max_categories, max(8, free // (2 * max(len(categorical), 1))))
         free -= sum(min(int(distinct[name]), categories) for name in categorical)
-        bins = min(self.n_bins, free // max(len(varied), 1))
+        wanted = max(len(varied) * (self.n_bins + 2 * self.n_waves), 1)
+        share = min(1.0, max(free, 0) / wanted)
+        bins, waves = int(self.n_bins * share), int(self.n_waves * share)
         # the scaled median is 0
         at_median = SimpleImputer(strategy="constant", fill_value=0.0)
         parts: list[tuple[str, Any, list[str]]] = [
@@ -89,6 +109,10 @@ class Encoder:
             ("missing", MissingIndicator(features="all"), gaps),
             ("onehot", _one_hot(categories, self.rare if len(frame) >= GROUPING_ROWS else None), categorical),
         ]
+        if waves >= 3:
+            for part, count, scale in (("fast", waves - waves // 3, FAST), ("slow", waves // 3, SLOW)):
+                wave = make_pipeline(RobustSmoothScaler(), at_median, PeriodicEncoder(count, scale=scale))
+                parts.insert(1, (part, wave, varied))
         if bins >= 2:
             parts.insert(1, ("bins", PiecewiseLinearEncoder(bins), varied))
         self.transformer_ = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
@@ -108,6 +132,8 @@ class Encoder:
                 widths = transformer.n_columns_.tolist()
             elif part == "onehot":
                 widths = _one_hot_widths(transformer)
+            elif part in ("slow", "fast"):
+                widths = [2 * transformer[-1].n_frequencies] * len(names)
             else:
                 widths = [1] * len(names)
             for name, width in zip(names, widths, strict=True):

@@ -26,6 +26,9 @@ from thinnet.tabular._training import Problem
 
 Floats = NDArray[np.float64]
 
+_WIDTH = 640
+"""Columns that encodings are held to: the first layers' cost grows with them."""
+
 
 class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
     """What classifier and regressor share."""
@@ -40,6 +43,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         cv: int = 5,
         hidden: Sequence[int] = (128, 128),
         n_bins: int = 16,
+        n_waves: int = 18,
         max_steps: int = 4000,
         batch_size: int | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -51,6 +55,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         self.cv = cv
         self.hidden = hidden
         self.n_bins = n_bins
+        self.n_waves = n_waves
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.random_state = random_state
@@ -98,7 +103,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
                 f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "
                 f"Lower cv to at most {len(frame)}, or give more rows."
             )
-        self.encoder_ = Encoder(n_bins=self.n_bins).fit(frame, self.schema_)
+        self.encoder_ = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, self.schema_)
         x_ND = torch.from_numpy(self.encoder_.transform(frame))
         y_N, outputs, strata = self._learn_target(target)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -107,7 +112,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             y_N,
             stratified_folds(strata, len(frame), self.cv, seed),
             outputs,
-            np.array([part == "bins" for _, part in self.encoder_.columns_]),
+            np.array([part for _, part in self.encoder_.columns_]),
         )
         settings = Settings(self.n_mixes, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed)
         fitted = fit_population(problem, settings, budget, self._units, self.callback, self.checkpoint)
@@ -132,7 +137,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Refuse parameters that cannot be meant, by name."""
-        least = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "batch_size": 1}
+        least = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
         for name, low in least.items():
             value: Any = getattr(self, name)
             if not (isinstance(value, int | np.integer) and value >= low) and not (
@@ -147,8 +152,8 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
 
     def _batch(self, rows: int) -> int:
-        """Small tables need more steps, not more epochs: about 20 steps an epoch, within what keeps the cores busy."""
-        return self.batch_size or int(np.clip(2 ** round(np.log2(max(rows, 1) / 20)), 32, 256))
+        """Small tables need more steps, not more epochs: about 40 steps an epoch, within what keeps the cores busy."""
+        return self.batch_size or int(np.clip(2 ** round(np.log2(max(rows, 1) / 40)), 32, 256))
 
     def _outputs(self, X: Any) -> tuple[Floats, Floats]:
         """The ensemble's mean and variance for a table."""
@@ -215,8 +220,9 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         cv: folds; every mixture is trained once per fold.
         hidden: units of each hidden layer.
         n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
+        n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
         max_steps: most optimizer steps of any member.
-        batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
+        batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
@@ -288,8 +294,9 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         cv: folds; every mixture is trained once per fold.
         hidden: units of each hidden layer.
         n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
+        n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
         max_steps: most optimizer steps of any member.
-        batch_size: rows a step; None is a twentieth of the table, from 32 to 256.
+        batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same

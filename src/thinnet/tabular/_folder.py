@@ -31,6 +31,7 @@ OBJECTS: Content = "preprocessing.skops"
 TRUSTED = (
     "numpy.dtype",
     "thinnet.tabular._encoder.Encoder",
+    "thinnet.tabular._periodic.PeriodicEncoder",
     "thinnet.tabular._piecewise.PiecewiseLinearEncoder",
     "thinnet.tabular._robust.RobustSmoothScaler",
     "thinnet.tabular._table.Column",

@@ -19,7 +19,7 @@ def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Un
     """A row a mix, best held-out score first; scores are means over folds, training scores of a sample of rows.
 
     Columns: rank, regularizers, train, held_out, gap, zeros (share of weights exactly zero), weight (in the ensemble),
-    epochs, learning_rate, bins (whether it sees numbers piecewise-linear too).
+    epochs, learning_rate, views (the encodings of numbers that it sees).
     """
     rows = []
     for m, mix in enumerate(trained.mixes):
@@ -37,7 +37,7 @@ def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Un
                 "weight": float(weights_M[m]),
                 "epochs": float(np.mean([t.epochs[t.best] for t in scored])) if scored else 0.0,
                 "learning_rate": mix.lr,
-                "bins": mix.bins and bool(problem.bins_D.any()),
+                "views": " + ".join(v for v in mix.views if v in problem.parts_D) or "plain",
             }
         )
     board = pd.DataFrame(rows).sort_values("held_out", kind="stable").reset_index(drop=True)

@@ -21,14 +21,14 @@ class Mix:
         dropout: rate after every hidden activation.
         label_smoothing: share of the target spread over the classes.
         lr: learning rate.
-        bins: whether it sees the piecewise-linear encoding of the numbers beside the numbers themselves.
+        views: the encodings of the numbers that it sees beside the numbers themselves: "bins", "slow", "fast".
     """
 
     rules: tuple[Rule, ...] = ()
     dropout: float = 0.0
     label_smoothing: float = 0.0
-    lr: float = 2e-3
-    bins: bool = True
+    lr: float = 3e-3
+    views: tuple[str, ...] = ("bins",)
 
     @property
     def rule(self) -> Rule | None:
@@ -89,6 +89,10 @@ def population(count: int, *, rows: int, classification: bool, rng: np.random.Ge
     return (singles + [_mixture(per_row, classification, rng) for _ in range(count - len(singles))])[:count]
 
 
+VIEWS = ((), ("bins",), ("slow",), ("fast",), ("bins", "slow"), ("bins", "fast"))
+"""Which encoding helps depends on the table more than on anything else: all of them belong in the population."""
+
+
 def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> Mix:
     """A random mixture from the published priors of tuned tabular networks, each part on or off."""
 
@@ -97,20 +101,20 @@ def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> 
 
     penalties: list[Callable[[], Rule]] = [
         lambda: L2(log_uniform(1e-4, 3e-2) * per_row),
-        lambda: WeightDecay(log_uniform(1e-2, 1.0)),
+        lambda: WeightDecay(log_uniform(1e-2, 0.3)),
         lambda: L1(log_uniform(1e-5, 1e-3) * per_row),
         lambda: GroupLasso(log_uniform(1e-5, 5e-4) * per_row, by="inputs" if rng.random() < 0.5 else "outputs"),
         lambda: ElasticNet(log_uniform(1e-5, 5e-4) * per_row, log_uniform(1e-4, 1e-2) * per_row),
     ]
     rules: list[Rule] = []
     if rng.random() < 0.7:
-        rules.append(penalties[rng.choice(len(penalties), p=[0.3, 0.25, 0.2, 0.15, 0.1])]())
-    if rng.random() < 0.25:
+        rules.append(penalties[rng.choice(len(penalties), p=[0.25, 0.4, 0.15, 0.1, 0.1])]())
+    if rng.random() < 0.2:
         rules.append(MaxNorm(log_uniform(0.5, 3.0)))
     return Mix(
         rules=tuple(rules),
-        dropout=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.7 else 0.0,
+        dropout=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.8 else 0.0,
         label_smoothing=log_uniform(5e-3, 0.1) if classification and rng.random() < 0.3 else 0.0,
-        lr=log_uniform(5e-4, 5e-3),
-        bins=bool(rng.random() < 0.7),
+        lr=log_uniform(7e-4, 2e-2),
+        views=VIEWS[rng.integers(len(VIEWS))],
     )

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from thinnet.tabular._progress import Budget
 
-RUNGS = (0.35, 0.65)
+RUNGS = (0.25, 0.5)
 """Shares of the training after which the worse half of the mixes leaves. Not earlier: strong dropout learns late."""
 
 _WARMUP = 0.03

@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
+from thinnet.tabular._encoder import ALWAYS_SEEN
 from thinnet.tabular._population import Mix
 from thinnet.tabular._schedule import RUNGS, Schedule
 
 _ROWS_AT_A_TIME = 4096
 _CURVE_ROWS = 512
-_PATIENCE = 0.35
+_PATIENCE = 0.25
 """Share of the whole training without a better held-out score after which a member stops."""
 
 
@@ -33,14 +34,14 @@ class Problem:
         y_N: classes (int64) or standardised targets (float32).
         fold_N: the fold in which each row is held out.
         outputs: classes, or 1.
-        bins_D: which columns are piecewise-linear bins.
+        parts_D: which part of the encoding each column is, see `Encoder`.
     """
 
     x_ND: Tensor
     y_N: Tensor
     fold_N: np.ndarray
     outputs: int
-    bins_D: np.ndarray
+    parts_D: np.ndarray
 
     @property
     def classification(self) -> bool:
@@ -142,8 +143,8 @@ class Training:
         self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def _member(self, mix: Mix, seed: int) -> Member:
-        bins = self.problem.bins_D
-        inputs = None if mix.bins or not bins.any() or bins.all() else tuple((~bins).tolist())
+        seen_D = np.isin(self.problem.parts_D, [*mix.views, *ALWAYS_SEEN])
+        inputs = None if seen_D.all() else tuple(seen_D.tolist())
         return Member(seed, mix.lr, mix.rule, mix.dropout, label_smoothing=mix.label_smoothing, inputs=inputs)
 
     def run(self) -> None:
