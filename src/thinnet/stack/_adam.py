@@ -75,13 +75,8 @@ class StackAdam(torch.optim.Optimizer):
         self._prepare()
 
     def _prepare(self) -> None:
-        """What depends on which members there are: their learning rates, visible inputs, and rules by block."""
-        members, first = self.stack.members, self.stack.weights[0]
-        self._lr_K = torch.tensor([m.lr for m in members], dtype=torch.float64)
-        self._visible_KD: Tensor | None = None
-        if any(m.inputs is not None for m in members):
-            seen = [m.inputs or (True,) * first.shape[2] for m in members]
-            self._visible_KD = torch.tensor(seen, dtype=first.dtype, device=first.device)
+        """What depends on which members there are: their learning rates and rules."""
+        self._lr_K = torch.tensor([m.lr for m in self.stack.members], dtype=torch.float64)
         self._acting: dict[Tensor, list[_Acting]] = {w: _acting(self.stack, w) for w in self.stack.weights}
 
     @torch.no_grad()
@@ -98,8 +93,6 @@ class StackAdam(torch.optim.Optimizer):
                     self.state[p] |= {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
                 self.state[p]["step"] += 1
             lr_K = self._lr_K * float(group["lr"])
-            if self._visible_KD is not None and self.stack.weights[0].grad is not None:
-                self.stack.weights[0].grad.mul_(self._visible_KD.unsqueeze(1))
             for p in parameters:
                 self._before(p, lr_K)
             if parameters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -25,8 +26,17 @@ class Drop(NamedTuple):
         h_KHB[self.start : self.start + len(self.scale)].mul_(self.scale)
 
 
+class Group(NamedTuple):
+    """A run of members that see the same inputs: their indices, None for all."""
+
+    members: slice
+    inputs: Tensor | None
+
+
 class Layer(torch.autograd.Function):
     r"""`h' = f(W h + b) ∘ mask`, feature-major: h (K, I, B), or (I, B) shared by all members; W (K, O, I), b (K, O).
+
+    A group of members that sees part of the inputs multiplies by that part alone, and has no gradient for the others.
 
     The intermediate results are nobody else's, so activation, mask and their derivatives work in place, in buffers of
     the workspace. A hidden layer's output must have one reader, whose gradient is overwritten. The last layer, whose
@@ -41,25 +51,28 @@ class Layer(torch.autograd.Function):
         b: Tensor,
         activation: Activation | None,
         drop: Drop | None,
+        groups: Sequence[Group],
         workspace: Workspace,
     ) -> Tensor:
         """The layer's output (K, O, B)."""
         shape_KOB = (*b.shape, h.shape[-1])
         z = workspace.take(shape_KOB, w.dtype, w.device) if activation else w.new_empty(shape_KOB)
-        if h.ndim == 2:  # one product for all members
-            torch.addmm(b.reshape(-1, 1), w.reshape(-1, w.shape[2]), h, out=z.view(-1, h.shape[1]))
-        else:
-            torch.baddbmm(b.unsqueeze(-1), w, h, out=z)
+        for group in groups:
+            k, seen_w, seen_h = group.members, _seen_weights(w, group), _seen_inputs(h, group)
+            if h.ndim == 2:  # one product for all members
+                torch.addmm(b[k].reshape(-1, 1), seen_w.flatten(0, 1), seen_h, out=z[k].view(-1, h.shape[1]))
+            else:
+                torch.baddbmm(b[k].unsqueeze(-1), seen_w, seen_h, out=z[k])
         out, saved = _activate(z, activation, drop, workspace)
         if drop:
             drop.apply_(out)
         ctx.save_for_backward(h, w, saved, out, drop.scale if drop else None)
         ctx.activation, ctx.start, ctx.workspace = activation, drop.start if drop else 0, workspace
-        ctx.done = False
+        ctx.groups, ctx.done = groups, False
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None, None]:
         """Gradients of h, W and b."""
         if ctx.done:
             raise RuntimeError("Stack: a second backward through one forward; its buffers went on. Call forward again.")
@@ -69,30 +82,56 @@ class Layer(torch.autograd.Function):
         dz_KOB = _slope_times_(grads[0], saved, ctx.activation)
         if scale is not None:
             Drop(ctx.start, scale).apply_(dz_KOB)
-        dh = workspace.like(h) if ctx.needs_input_grad[0] else None
-        if h.ndim == 2:
-            dz_OB = dz_KOB.reshape(-1, h.shape[1])
-            dw = (dz_OB @ h.t()).view_as(w)
-            if dh is not None:
-                torch.mm(w.reshape(-1, w.shape[2]).t(), dz_OB, out=dh)
-        else:
-            dw = dz_KOB @ h.mT
-            if dh is not None:
+        partial = any(group.inputs is not None for group in ctx.groups)
+        dw = torch.zeros_like(w) if partial else torch.empty_like(w)
+        for group in ctx.groups:
+            k, dz, seen_h = group.members, dz_KOB[group.members], _seen_inputs(h, group)
+            # a slice of whole members is contiguous, so products write where they belong
+            out_w = dw[k] if group.inputs is None else w.new_empty(*dz.shape[:2], len(group.inputs))
+            if h.ndim == 2:
+                torch.mm(dz.reshape(-1, h.shape[1]), seen_h.t(), out=out_w.view(-1, seen_h.shape[0]))
+            else:
+                torch.bmm(dz, seen_h.mT, out=out_w)
+            if group.inputs is not None:
+                dw[k].index_copy_(2, group.inputs, out_w)
+        dh: Tensor | None = None
+        if ctx.needs_input_grad[0]:
+            dh = workspace.like(h)
+            if h.ndim == 2:
+                torch.mm(w.flatten(0, 1).t(), dz_KOB.reshape(-1, h.shape[1]), out=dh)
+            else:
                 torch.bmm(w.mT, dz_KOB, out=dh)
         db = dz_KOB.sum(-1)
         if ctx.activation:
             # out and saved may be one tensor, which autograd hands back as two objects
             buffers = {t.data_ptr(): t for t in (dz_KOB, saved, out, scale) if t is not None}
             workspace.give(*buffers.values())
-        return dh, dw, db, None, None, None
+        return dh, dw, db, None, None, None, None
 
 
 def layer(
-    h: Tensor, w: Tensor, b: Tensor, activation: Activation | None, drop: Drop | None, workspace: Workspace
+    h: Tensor,
+    w: Tensor,
+    b: Tensor,
+    activation: Activation | None,
+    drop: Drop | None,
+    groups: Sequence[Group],
+    workspace: Workspace,
 ) -> Tensor:
     """`Layer.apply`, typed."""
-    result: Tensor = Layer.apply(h, w, b, activation, drop, workspace)  # type: ignore[no-untyped-call]
+    result: Tensor = Layer.apply(h, w, b, activation, drop, groups, workspace)  # type: ignore[no-untyped-call]
     return result
+
+
+def _seen_weights(w_KOI: Tensor, group: Group) -> Tensor:
+    w = w_KOI[group.members]
+    return w if group.inputs is None else w.index_select(2, group.inputs)
+
+
+def _seen_inputs(h: Tensor, group: Group) -> Tensor:
+    if h.ndim == 3:
+        h = h[group.members]
+    return h if group.inputs is None else h.index_select(h.ndim - 2, group.inputs)
 
 
 def _activate(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import torch
 from torch import Tensor, nn
 
-from thinnet.stack._layer import MODULES, Activation, Drop, layer
+from thinnet.stack._layer import MODULES, Activation, Drop, Group, layer
 from thinnet.stack._masks import drop_run
 from thinnet.stack._member import Member
 from thinnet.stack._workspace import Workspace
@@ -89,6 +89,7 @@ class Stack(nn.Module):
         # hashed as they are: any int64 is a good seed
         self.register_buffer("seeds", torch.tensor([m.seed for m in self.members], dtype=torch.int64, device=device))
         self._workspace = Workspace()
+        self._grouped: dict[tuple[int, int], list[Group]] = {}
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -127,16 +128,31 @@ class Stack(nn.Module):
         if input_drop := drop([m.input_dropout for m in settings], 0, self.sizes[0]):
             h = h.expand(len(settings), -1, -1).clone()
             input_drop.apply_(h)
+        groups = self._groups(members)
         rates, last = [m.dropout for m in settings], len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i < last:
                 dropped = drop(rates, i + 1, self.sizes[i + 1])
-                h = layer(h, weight[members], bias[members], self.activation, dropped, workspace)
+                h = layer(h, weight[members], bias[members], self.activation, dropped, groups, workspace)
             else:
-                h = layer(h, weight[members], bias[members], None, None, workspace)
+                h = layer(h, weight[members], bias[members], None, None, groups, workspace)
+            groups = [Group(slice(None), None)]
         if self.training:
             self.draws += 1
         return h.transpose(1, 2)
+
+    def _groups(self, members: slice) -> list[Group]:
+        """The chosen members in runs that see the same inputs."""
+        start, stop, _ = members.indices(len(self))
+        key = (start, stop)
+        if key not in self._grouped:
+            self._grouped[key], begin = [], 0
+            for inputs, run in groupby(m.inputs for m in self.members[members]):
+                end = begin + len(list(run))
+                seen = None if inputs is None else torch.tensor(inputs, device=self.seeds.device).nonzero().flatten()
+                self._grouped[key].append(Group(slice(begin, end), seen))
+                begin = end
+        return self._grouped[key]
 
     def keep(self, indices: Sequence[int]) -> None:
         """Only these members stay, in this order. Training goes on through `StackAdam.keep`, which calls this.
@@ -147,12 +163,27 @@ class Stack(nn.Module):
         if not indices or not all(0 <= i < len(self) for i in indices):
             raise ValueError(f"Stack: `keep` needs indices of members, 0 to {len(self) - 1}, got {list(indices)}.")
         index = torch.as_tensor(indices, device=self.seeds.device)
-        self.members = tuple(self.members[i] for i in indices)
-        self.seeds = self.seeds[index]
+        self._become([self.members[i] for i in indices], self.seeds[index], [p.data[index] for p in self.parameters()])
+
+    def join(self, other: Stack) -> None:
+        """The members of another stack of the same architecture come in, after those that are here.
+
+        Raises:
+            ValueError: another architecture.
+        """
+        if (self.sizes, self.activation) != (other.sizes, other.activation):
+            raise ValueError(f"Stack: only members of one architecture join; {self} and {other} differ.")
+        pairs = zip(self.parameters(), other.parameters(), strict=True)
+        parameters = [torch.cat([ours.data, theirs.data]) for ours, theirs in pairs]
+        self._become([*self.members, *other.members], torch.cat([self.seeds, other.seeds]), parameters)
+
+    def _become(self, members: Sequence[Member], seeds_K: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Have these members; buffers and groups of the former ones are forgotten."""
+        self.members, self.seeds = tuple(members), seeds_K
         self._workspace.clear()
-        for parameter in self.parameters():
-            parameter.data = parameter.data[index]
-            parameter.grad = None
+        self._grouped.clear()
+        for parameter, value in zip(self.parameters(), parameters, strict=True):
+            parameter.data, parameter.grad = value, None
 
     def member(self, index: int) -> nn.Sequential:
         """Member `index` as a plain network: Linear, activation, Dropout where it has one, ..., Linear."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,18 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+State = tuple[dict[str, Tensor], dict[str, Any]]
+
 _SECONDS = 10.0
 """Least time between two writes."""
 
 
 class Checkpoint:
-    """One file that always holds a whole state: tensors, and plain values in its header.
+    """One file that always holds whole states: the tensors of each, and its plain values in the header.
 
     Args:
         path: the file.
-        *identity: whatever the state belongs to, as bytes; a state of another identity is refused.
+        *identity: whatever the states belong to, as bytes; states of another identity are refused.
     """
 
     def __init__(self, path: str | Path, *identity: bytes) -> None:
@@ -34,19 +36,19 @@ class Checkpoint:
         self.identity = digest.hexdigest()
         self.written = time.monotonic()
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The state, or None where there is no file.
+    def load(self) -> list[State]:
+        """The states, none where there is no file.
 
         Raises:
             ValueError: the file is damaged, or belongs to other data or settings.
         """
         if not self.path.exists():
-            return None
+            return []
         try:
             with safe_open(self.path, "pt") as file:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            plain = json.loads(header["state"])
+            plain = json.loads(header["states"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise ValueError(f"{self.path} is no whole checkpoint ({error}). Delete it to start anew.") from error
         if header.get("identity") != self.identity:
@@ -54,17 +56,18 @@ class Checkpoint:
                 f"{self.path} belongs to another table, other parameters or another seed. Give the same ones (and an "
                 "integer random_state) to go on, or delete it to start anew."
             )
-        return tensors, plain
+        return [(_under(f"{i}.", tensors), values) for i, values in enumerate(plain)]
 
     @property
     def due(self) -> bool:
         """Whether it is time to write again."""
         return time.monotonic() - self.written > _SECONDS
 
-    def save(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
-        """Replace the file by this state, whole or not at all."""
+    def save(self, states: Sequence[State]) -> None:
+        """Replace the file by these states, whole or not at all."""
         partial = self.path.with_name(f".{self.path.name}.partial")
-        header = {"identity": self.identity, "state": json.dumps(plain)}
+        header = {"identity": self.identity, "states": json.dumps([plain for _, plain in states])}
+        tensors = {f"{i}.{name}": t for i, (named, _) in enumerate(states) for name, t in named.items()}
         try:
             safetensors.torch.save_file({name: t.contiguous() for name, t in tensors.items()}, partial, header)
             with partial.open("rb+") as file:
@@ -77,3 +80,7 @@ class Checkpoint:
     def remove(self) -> None:
         """The training is done."""
         self.path.unlink(missing_ok=True)
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from thinnet.ensemble import greedy_selection
 from thinnet.stack import Stack
-from thinnet.tabular._training import Problem, Trained, predict
-
-Floats = NDArray[np.float64]
+from thinnet.tabular._training import Floats, Problem, Trained, predict
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,11 @@ _WIDTH = 640
 """Columns that encodings are held to: the first layers' cost grows with them."""
 
 
+def _batch_size(rows: int) -> int:
+    """Small tables need more steps, not more epochs: about 40 steps an epoch, within what keeps the cores busy."""
+    return int(np.clip(2 ** round(np.log2(rows / 40)), 32, 256))
+
+
 class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
     """What classifier and regressor share."""
 
@@ -40,6 +45,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         *,
         time_limit: float | None = 60.0,
         n_mixes: int = 24,
+        n_rounds: int = 2,
         cv: int = 5,
         hidden: Sequence[int] = (128, 128),
         n_bins: int = 16,
@@ -52,6 +58,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
     ) -> None:
         self.time_limit = time_limit
         self.n_mixes = n_mixes
+        self.n_rounds = n_rounds
         self.cv = cv
         self.hidden = hidden
         self.n_bins = n_bins
@@ -114,7 +121,9 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             outputs,
             np.array([part for _, part in self.encoder_.columns_]),
         )
-        settings = Settings(self.n_mixes, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed)
+        settings = Settings(
+            self.n_mixes, self.n_rounds, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed
+        )
         fitted = fit_population(problem, settings, budget, self._units, self.callback, self.checkpoint)
         self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
         self.curves_, self.shown_weights_ = fitted.curves, fitted.weights
@@ -137,7 +146,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Refuse parameters that cannot be meant, by name."""
-        least = {"n_mixes": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
+        least = {"n_mixes": 1, "n_rounds": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
         for name, low in least.items():
             value: Any = getattr(self, name)
             if not (isinstance(value, int | np.integer) and value >= low) and not (
@@ -150,10 +159,6 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         hidden: Any = self.hidden
         if not isinstance(hidden, Sequence) or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
             raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
-
-    def _batch(self, rows: int) -> int:
-        """Small tables need more steps, not more epochs: about 40 steps an epoch, within what keeps the cores busy."""
-        return self.batch_size or int(np.clip(2 ** round(np.log2(max(rows, 1) / 40)), 32, 256))
 
     def _outputs(self, X: Any) -> tuple[Floats, Floats]:
         """The ensemble's mean and variance for a table."""
@@ -217,6 +222,8 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
             repeats exactly under the same `random_state`.
         n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        n_rounds: populations trained one after the other; each after the first is half as large, and consists of small
+            variations of the best mixtures so far.
         cv: folds; every mixture is trained once per fold.
         hidden: units of each hidden layer.
         n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
@@ -291,6 +298,8 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
             repeats exactly under the same `random_state`.
         n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        n_rounds: populations trained one after the other; each after the first is half as large, and consists of small
+            variations of the best mixtures so far.
         cv: folds; every mixture is trained once per fold.
         hidden: units of each hidden layer.
         n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.

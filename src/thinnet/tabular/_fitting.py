@@ -12,16 +12,19 @@ from numpy.typing import NDArray
 
 from thinnet.report import Curve, Weights
 from thinnet.tabular._checkpoint import Checkpoint
-from thinnet.tabular._ensemble import Ensemble, Floats, select
+from thinnet.tabular._ensemble import Ensemble, select
 from thinnet.tabular._interrupt import deferred_interrupt
 from thinnet.tabular._outcome import Units, leaderboard, shown
-from thinnet.tabular._population import Mix, population
+from thinnet.tabular._population import Mix, offspring, population
 from thinnet.tabular._progress import Budget, Progress
 from thinnet.tabular._schedule import Schedule
-from thinnet.tabular._training import Problem, Training
+from thinnet.tabular._training import Floats, Problem, Trained, Training
 
 _FINISHING = 0.05
 """Share of the time kept back for selection and what follows."""
+
+_PARENTS = 4
+"""How many of the best mixes the next round starts from."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Settings:
     """How to train: see the estimators' parameters of the same names."""
 
     n_mixes: int
+    n_rounds: int
     hidden: Sequence[int]
     max_steps: int
     batch_size: int
@@ -83,38 +87,55 @@ def fit_population(
     rng = np.random.default_rng(settings.seed)
     mixes = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
     file = _checkpoint(checkpoint, problem, settings, mixes)
-    unfinished = file.load() if file else None
-    if unfinished:
-        budget.start -= unfinished[1]["elapsed"]
+    unfinished = file.load() if file else []
+    budget.start -= unfinished[-1][1]["elapsed"] if unfinished else 0.0
+    trainings: list[Training] = []
+    trained: Trained | None = None
 
-    def write(training: Training) -> None:
+    def write() -> None:
         if file:
-            tensors, plain = training.state()
-            file.save(tensors, {**plain, "elapsed": budget.elapsed})
+            states = [training.state() for training in trainings]
+            file.save([(tensors, {**plain, "elapsed": budget.elapsed}) for tensors, plain in states])
 
     def report(training: Training) -> None:
-        tell("training", training.schedule.done, len(training.alive), training.best_score)
+        done = (len(trainings) - 1 + training.schedule.done) / settings.n_rounds
+        best = min(t.best_score for t in trainings)
+        tell("training" if len(trainings) == 1 else "refining", done, len(training.alive), best)
         if file and file.due:
-            write(training)
+            write()
 
     with deferred_interrupt() as interrupt:
-        training = Training(
-            problem,
-            mixes,
-            hidden=settings.hidden,
-            batch_size=settings.batch_size,
-            schedule=Schedule(settings.max_steps, budget.part(1 - _FINISHING)),
-            seed=settings.seed,
-            report=report,
-            stop=lambda: interrupt.asked,
-        )
-        if unfinished:
-            training.restore(*unfinished)
-        tell("training", training.schedule.done, len(training.alive), training.best_score)
-        training.run()
-        if interrupt.asked and training.schedule.step:
-            write(training)
-        trained = training.result()
+        for turn in range(settings.n_rounds):
+            if trained is not None:
+                ranked = np.argsort(trained.scores(), kind="stable")
+                parents = [trained.mixes[m] for m in ranked[:_PARENTS]]
+                rng = np.random.default_rng([settings.seed, turn])
+                count = max(1, settings.n_mixes // 2)
+                mixes = offspring(parents, count, classification=problem.classification, rng=rng)
+            training = Training(
+                problem,
+                mixes,
+                hidden=settings.hidden,
+                batch_size=settings.batch_size,
+                schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (settings.n_rounds - turn))),
+                seed=settings.seed + 100_000 * turn,
+                report=report,
+                stop=lambda: interrupt.asked,
+            )
+            trainings.append(training)
+            if turn < len(unfinished):
+                training.restore(*unfinished[turn])
+            report(training)
+            training.run()
+            if interrupt.asked:
+                write()
+            if trained is None:
+                trained = training.result()
+            else:
+                trained.join(training.result())
+            if interrupt.asked or not any(trained.complete) or budget.left <= 0:
+                break
+        assert trained is not None  # there is one round at least
         if interrupt.asked and not any(trained.complete):
             raise KeyboardInterrupt
         if not any(trained.complete):
@@ -122,7 +143,7 @@ def fit_population(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
-        tell("selecting the ensemble", 1.0, 0, training.best_score)
+        tell("selecting the ensemble", 1.0, 0, min(t.best_score for t in trainings))
         ensemble, weights_M, mean_NC, variance_NC = select(problem, trained)
         curves, weights = shown(problem, trained, units)
         board = leaderboard(problem, trained, weights_M, units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,6 +91,35 @@ def population(count: int, *, rows: int, classification: bool, rng: np.random.Ge
 
 VIEWS = ((), ("bins",), ("slow",), ("fast",), ("bins", "slow"), ("bins", "fast"))
 """Which encoding helps depends on the table more than on anything else: all of them belong in the population."""
+
+
+def offspring(parents: Sequence[Mix], count: int, *, classification: bool, rng: np.random.Generator) -> list[Mix]:
+    """`count` mixes near good ones: each has the traits of one or two parents, every strength moved a little.
+
+    Args:
+        parents: the best mixes so far, best first.
+        count: how many.
+        classification: whether label smoothing makes sense.
+        rng: source of randomness.
+    """
+
+    def jitter(width: float) -> float:
+        return float(np.exp(rng.normal(0, width)))
+
+    children = []
+    for i in range(count):
+        first = parents[i % len(parents)]
+        second = parents[rng.integers(len(parents))] if rng.random() < 0.3 else first
+        children.append(
+            Mix(
+                rules=tuple(rule * jitter(0.6) for rule in second.rules),
+                dropout=float(np.clip(first.dropout + rng.normal(0, 0.07), 0, 0.6)) if first.dropout else 0.0,
+                label_smoothing=min(first.label_smoothing * jitter(0.5), 0.2) if classification else 0.0,
+                lr=min(first.lr * jitter(0.4), 3e-2),
+                views=second.views,
+            )
+        )
+    return children
 
 
 def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> Mix:

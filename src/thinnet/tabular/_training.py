@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +19,8 @@ from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_s
 from thinnet.tabular._encoder import ALWAYS_SEEN
 from thinnet.tabular._population import Mix
 from thinnet.tabular._schedule import RUNGS, Schedule
+
+Floats = NDArray[np.float64]
 
 _ROWS_AT_A_TIME = 4096
 _CURVE_ROWS = 512
@@ -95,6 +98,18 @@ class Trained:
     complete: list[bool]
     """Which mixes have a prediction for every row."""
 
+    def scores(self) -> Floats:
+        """Held-out loss of every mix, (M,): the mean over its folds, infinite where one of them has none."""
+        return np.reshape([trace.score for trace in self.traces], (len(self.mixes), -1)).mean(1)
+
+    def join(self, other: Trained) -> None:
+        """Another population, trained on the same problem, comes in."""
+        self.traces += [replace(trace, mix=trace.mix + len(self.mixes)) for trace in other.traces]
+        self.mixes += other.mixes
+        self.stack.join(other.stack)
+        self.oof_MNC = np.concatenate([self.oof_MNC, other.oof_MNC])
+        self.complete += other.complete
+
 
 class Training:
     """Trains mixes on folds; `run` may be interrupted, and leaves `result` usable from the first evaluation on."""
@@ -122,9 +137,10 @@ class Training:
             out_features=problem.outputs,
             activation="silu",
         )
-        # dropping members first, so that they are one run; then by fold, so that evaluation reads each fold once
+        # members that see the same inputs share products, those of a fold are evaluated together
         self.alive = sorted(
-            range(len(self.traces)), key=lambda i: (members[i].dropout == 0, self.traces[i].fold, self.traces[i].mix)
+            range(len(self.traces)),
+            key=lambda i: (self.mixes[self.traces[i].mix].views, members[i].dropout == 0, self.traces[i].fold, i),
         )
         self.stack = copy.deepcopy(self.best)
         self.stack.keep(self.alive)
