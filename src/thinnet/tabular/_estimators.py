@@ -121,9 +121,8 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             outputs,
             np.array([part for _, part in self.encoder_.columns_]),
         )
-        settings = Settings(
-            self.n_mixes, self.n_rounds, tuple(self.hidden), self.max_steps, self._batch(len(frame)), seed
-        )
+        batch_size = self.batch_size or _batch_size(len(frame))
+        settings = Settings(self.n_mixes, self.n_rounds, tuple(self.hidden), self.max_steps, batch_size, seed)
         fitted = fit_population(problem, settings, budget, self._units, self.callback, self.checkpoint)
         self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
         self.curves_, self.shown_weights_ = fitted.curves, fitted.weights

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from thinnet.report import Curve, Weights
-from thinnet.tabular._ensemble import Floats
-from thinnet.tabular._training import Problem, Trace, Trained
+from thinnet.tabular._training import Floats, Problem, Trace, Trained
 
 Units = Callable[[float], float]
 """From the loss that is trained to the score that is shown: the log loss itself, or the RMSE in the target's units."""

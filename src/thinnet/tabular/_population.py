@@ -109,7 +109,7 @@ def offspring(parents: Sequence[Mix], count: int, *, classification: bool, rng: 
     children = []
     for i in range(count):
         first = parents[i % len(parents)]
-        second = parents[rng.integers(len(parents))] if rng.random() < 0.3 else first
+        second = parents[int(rng.integers(len(parents)))] if rng.random() < 0.3 else first
         children.append(
             Mix(
                 rules=tuple(rule * jitter(0.6) for rule in second.rules),

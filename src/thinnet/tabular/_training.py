@@ -100,7 +100,9 @@ class Trained:
 
     def scores(self) -> Floats:
         """Held-out loss of every mix, (M,): the mean over its folds, infinite where one of them has none."""
-        return np.reshape([trace.score for trace in self.traces], (len(self.mixes), -1)).mean(1)
+        scores = np.array([trace.score for trace in self.traces], dtype=np.float64)
+        means: Floats = scores.reshape(len(self.mixes), -1).mean(1)
+        return means
 
     def join(self, other: Trained) -> None:
         """Another population, trained on the same problem, comes in."""
