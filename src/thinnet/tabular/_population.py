@@ -77,12 +77,12 @@ def population(count: int, *, rows: int, classification: bool, rng: np.random.Ge
     singles = [
         Mix(),
         Mix(dropout=0.25),
-        Mix((L2(1e-2 * per_row),)),
+        Mix((L2(5e-3 * per_row),)),
         Mix(dropout=0.5),
-        Mix((L1(2e-4 * per_row),)),
+        Mix((L1(1e-4 * per_row),)),
         Mix((MaxNorm(1.0),)),
-        Mix((GroupLasso(1e-4 * per_row, by="outputs"),)),
-        Mix((ElasticNet(1e-4 * per_row, 3e-3 * per_row),)),
+        Mix((GroupLasso(5e-5 * per_row, by="outputs"),)),
+        Mix((ElasticNet(5e-5 * per_row, 2e-3 * per_row),)),
         Mix(dropout=0.1),
         Mix((WeightDecay(0.1),)),
     ]
@@ -144,6 +144,6 @@ def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> 
         rules=tuple(rules),
         dropout=float(rng.uniform(0.05, 0.5)) if rng.random() < 0.8 else 0.0,
         label_smoothing=log_uniform(5e-3, 0.1) if classification and rng.random() < 0.3 else 0.0,
-        lr=log_uniform(7e-4, 2e-2),
+        lr=log_uniform(1e-3, 2e-2),
         views=VIEWS[rng.integers(len(VIEWS))],
     )

@@ -16,7 +16,7 @@ _WARMUP = 0.03
 
 @dataclass
 class Schedule:
-    """Counts the steps of one training; shortens it, never lengthens it, to end within its budget.
+    """Counts the steps of one training, and shortens it to end within its budget.
 
     Without a limit that binds, everything it says depends on the number of steps alone, so results repeat exactly.
     The share done moves with the work: a shortened training anneals sooner, it is not cut off.
@@ -26,6 +26,9 @@ class Schedule:
     budget: Budget
     step: int = 0
     _costs: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.longest = self.total
 
     @property
     def done(self) -> float:
@@ -44,20 +47,21 @@ class Schedule:
         return 0.5 * (1 + math.cos(math.pi * (self.done - _WARMUP) / (1 - _WARMUP)))
 
     def spent(self, steps: int, seconds: float, members: int) -> None:
-        """Learn what `steps` of `members` cost (evaluation included), and shorten the training if it would run over."""
-        self._costs.append(seconds / (steps * members))
-        per_step = sorted(self._costs[-5:])[len(self._costs[-5:]) // 2] * members
-        if self.expected(per_step) > self.budget.left:
-            affordable = max(self.budget.left, 0.0) / per_step
-            # the halvings ahead make later steps cheaper: solve total for expected(total) = left, by bisection
-            low, high = self.step + int(affordable), self.total
-            while high - low > 1:
-                self.total = (low + high) // 2
-                low, high = (self.total, high) if self.expected(per_step) <= self.budget.left else (low, self.total)
-            self.total = max(low, self.step)
+        """Learn what `steps` of `members` cost, evaluation included, and fit what is left of the training to the time.
 
-    def expected(self, seconds_per_step: float) -> float:
-        """Seconds that the remaining steps take, given what one costs now and the halvings ahead."""
-        ahead = [int(rung * self.total) for rung in RUNGS if rung * self.total > self.step]
-        edges = [self.step, *ahead, self.total]
-        return sum((b - a) * seconds_per_step * 0.5**i for i, (a, b) in enumerate(pairwise(edges)))
+        It is never longer than it was planned to be; a training once shortened grows again when members leave early.
+        """
+        self._costs.append(seconds / (steps * members))
+        recent = sorted(self._costs[-5:])
+        per_step = recent[len(recent) // 2] * members
+        low, high = self.step, self.longest + 1
+        while high - low > 1:  # the largest total that is affordable, by bisection
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._expected(middle, per_step) <= self.budget.left else (low, middle)
+        self.total = low
+
+    def _expected(self, total: int, per_step: float) -> float:
+        """Seconds until step `total`, given what a step costs now and the halvings ahead."""
+        ahead = [int(rung * total) for rung in RUNGS if rung * total > self.step]
+        edges = [self.step, *ahead, total]
+        return float(sum((b - a) * per_step * 0.5**i for i, (a, b) in enumerate(pairwise(edges))))
