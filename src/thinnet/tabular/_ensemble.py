@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thinnet.ensemble import greedy_selection
+from thinnet.ensemble import greedy_selection, sharpened, temperature
 from thinnet.stack import Stack
 from thinnet.tabular._training import Floats, Problem, Trained, predict
 
@@ -22,35 +22,52 @@ class Ensemble:
     Attributes:
         stack: members, mix by mix, fold by fold.
         weights_K: weight of every member; sums to 1.
-        classification: whether outputs become probabilities.
+        temperatures_K: what every member's logits are divided by; None for regression.
+        temperature: what the log of the mixture is divided by.
     """
 
     stack: Stack
     weights_K: Floats
-    classification: bool
+    temperatures_K: Floats | None
+    temperature: float = 1.0
 
     def outputs(self, x_ND: Tensor) -> tuple[Floats, Floats]:
         """Weighted mean and variance over members of the probabilities or outputs: (N, C) each."""
-        outputs = predict(self.stack, x_ND)
-        values_KNC = F.softmax(outputs.double(), -1) if self.classification else outputs.double()
+        values_KNC = predict(self.stack, x_ND).double()
+        if self.temperatures_K is not None:
+            values_KNC = F.softmax(values_KNC / torch.from_numpy(self.temperatures_K).view(-1, 1, 1), -1)
         w_K11 = torch.from_numpy(self.weights_K).view(-1, 1, 1)
         mean = (w_K11 * values_KNC).sum(0)
-        return mean.numpy(), (w_K11 * (values_KNC - mean).square()).sum(0).numpy()
+        variance_NC = (w_K11 * (values_KNC - mean).square()).sum(0).numpy()
+        mean_NC = mean.numpy()
+        return mean_NC if self.temperatures_K is None else sharpened(mean_NC, self.temperature), variance_NC
 
 
 def select(problem: Problem, trained: Trained) -> tuple[Ensemble, Floats, Floats, Floats]:
     """The ensemble, the weight of every mix (M,), and the ensemble's held-out mean and variance over mixes (N, C)."""
     complete = np.flatnonzero(trained.complete)
     oof = trained.oof_MNC[complete].astype(np.float64)
-    targets = problem.y_N.numpy() if problem.classification else problem.y_N.numpy()[:, None].astype(np.float64)
+    temperatures_M = np.ones(len(trained.mixes))
+    if problem.classification:
+        targets = problem.y_N.numpy()
+        # label smoothing and early stopping leave members too shy or too bold; one number each puts that right
+        temperatures_M[complete] = [temperature(p_NC, targets) for p_NC in oof]
+        oof = sharpened(oof, temperatures_M[complete, None, None])
+    else:
+        targets = problem.y_N.numpy()[:, None].astype(np.float64)
     chosen = greedy_selection(oof, targets, "log_loss" if problem.classification else "squared_error")
     weights_M = np.zeros(len(trained.mixes))
     weights_M[complete] = chosen
     mean_NC = np.tensordot(chosen, oof, 1)
     variance_NC = np.tensordot(chosen, (oof - mean_NC) ** 2, 1)
+    overall = 1.0
+    if problem.classification:
+        overall = temperature(mean_NC, targets)
+        mean_NC = sharpened(mean_NC, overall)
 
-    folds = problem.folds
+    folds, members_M = problem.folds, np.flatnonzero(weights_M)
     stack = copy.deepcopy(trained.stack)
-    stack.keep([int(m) * folds + f for m in np.flatnonzero(weights_M) for f in range(folds)])
-    weights_K = np.repeat(weights_M[weights_M > 0] / folds, folds)
-    return Ensemble(stack, weights_K, problem.classification), weights_M, mean_NC, variance_NC
+    stack.keep([int(m) * folds + f for m in members_M for f in range(folds)])
+    temperatures_K = np.repeat(temperatures_M[members_M], folds) if problem.classification else None
+    ensemble = Ensemble(stack, np.repeat(weights_M[members_M] / folds, folds), temperatures_K, overall)
+    return ensemble, weights_M, mean_NC, variance_NC

@@ -45,7 +45,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         *,
         time_limit: float | None = 60.0,
         n_mixes: int = 24,
-        n_rounds: int = 2,
+        n_rounds: int = 3,
         cv: int = 5,
         hidden: Sequence[int] = (128, 128),
         n_bins: int = 16,
@@ -215,7 +215,8 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
     every fold and stopped on the rows it did not see; an ensemble of the best combination, by greedy selection on those
     rows, predicts:
 
-    `p(y|x) = Σ_k w_k softmax(f_k(x))`, with `w_k >= 0`, `Σ_k w_k = 1`.
+    `p(y|x) ∝ (Σ_k w_k softmax(f_k(x) / T_k))^(1/T)`, with `w_k >= 0`, `Σ_k w_k = 1` and temperatures T that make the
+    held-out probabilities fit best.
 
     Args:
         time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it

@@ -44,6 +44,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         "sizes": list(stack.sizes),
         "dropout": [m.dropout for m in stack.members],
         "weights": estimator.ensemble_.weights_K.tolist(),
+        "temperature": estimator.ensemble_.temperature,
         "leaderboard": _no_nan(estimator.leaderboard_.to_dict("list")),
         "curves": [_no_nan(asdict(curve)) for curve in estimator.curves_],
         "shown": [{"name": w.name, "layers": list(w.layers)} for w in estimator.shown_weights_],
@@ -51,6 +52,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
     if hasattr(estimator, "feature_names_in_"):
         payload["feature_names_in_"] = estimator.feature_names_in_.tolist()
     if hasattr(estimator, "classes_"):
+        payload["temperatures"] = estimator.ensemble_.temperatures_K.tolist()
         payload["classes_"], payload["classes_dtype"] = estimator.classes_.tolist(), estimator.classes_.dtype.str
     if hasattr(estimator, "spread_"):
         payload["spread"] = asdict(estimator.spread_)
@@ -106,8 +108,8 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
     for name, parameter in stack.named_parameters():
         parameter.data.copy_(folder.tensors[f"stack.{name}"])
     stack.requires_grad_(False).eval()
-    classification = isinstance(estimator, _estimators.ThinNetClassifier)
-    estimator.ensemble_ = Ensemble(stack, np.array(payload["weights"]), classification)
+    temperatures_K = np.array(payload["temperatures"]) if "temperatures" in payload else None
+    estimator.ensemble_ = Ensemble(stack, np.array(payload["weights"]), temperatures_K, payload["temperature"])
     estimator.schema_, estimator.encoder_ = folder.objects["schema"], folder.objects["encoder"]
     estimator.leaderboard_ = pd.DataFrame(payload["leaderboard"]).fillna({"train": np.nan, "held_out": np.nan})
     estimator.curves_ = [Curve(**_with_nan(curve)) for curve in payload["curves"]]
