@@ -180,17 +180,38 @@ def test_a_report_that_finds_no_room_does_not_lose_the_model(
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has another Ctrl-C")
 def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "60"]
+    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "20"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = next(line for line in process.stdout if "training" in line and "best" in line)
         process.send_signal(signal.SIGINT)
         rest, err = process.communicate(timeout=60)
     assert "left" in seen
-    assert (process.returncode, err) == (130, f"thinnet: stopped early; the best model so far is saved in {out}.\n")
+    stopped = f"stopped early; the best model so far is saved in {out}; the same command with --resume goes on."
+    assert (process.returncode, err) == (130, f"thinnet: {stopped}\n")
     assert "no regularization" in rest and "next:" not in rest
     assert (out / "report.html").stat().st_size > 1_000_000
     assert tabular.load(out).predict_proba(pd.read_csv(table).drop(columns="Churn")).shape == (80, 2)
+    checkpoint = tmp_path / "m.checkpoint"
+    assert checkpoint.exists()
+    done = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not checkpoint.exists()
+
+
+def test_resume_without_an_unfinished_training(thinnet, table: Path, tmp_path: Path) -> None:
+    refused = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--resume").refused()
+    assert refused == (
+        f"there is nothing to resume: {tmp_path / 'm.checkpoint'} does not exist. Leave --resume out to start anew."
+    )
+
+
+def test_an_unfinished_training_is_replaced_and_said_so(thinnet, table: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.checkpoint").write_text("left over")
+    ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m")
+    assert ended.status == 0, ended.err
+    assert "m.checkpoint, is replaced (--resume would go on with it)" in ended.out
+    assert not (tmp_path / "m.checkpoint").exists()
 
 
 def test_ctrl_c_before_any_network_is_ready(

@@ -56,3 +56,14 @@ def test_what_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"is no whole checkpoint .* Delete it to start anew"):
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
+
+
+def test_a_full_disk_ends_the_writing_not_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("thinnet.tabular._checkpoint._SECONDS", 0.0)
+    monkeypatch.setattr("os.fsync", full)
+    model = ThinNetClassifier(**SETTINGS, checkpoint=tmp_path / "fit.checkpoint").fit(X, Y)
+    assert list(tmp_path.iterdir()) == []
+    assert model.notes_[-1] == "the checkpoint could not be written: [Errno 28] No space left on device"

@@ -63,6 +63,7 @@ def fit(
         Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")
     ] = None,
     seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -73,7 +74,9 @@ def fit(
     """
     from thinnet.cli._fit import fit_table
 
-    fit_table(table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, json=json)
+    fit_table(
+        table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, resume=resume, json=json
+    )
 
 
 @app.command()

@@ -15,8 +15,8 @@ from thinnet.cli._write import write_table
 ROWS = 100
 """Training rows: few, so that memorising is easy."""
 SECONDS = 40.0
-SETTINGS = {"n_bins": 0}
-"""Grey values from 0 to 16 need no encoding, and the first layer is a sixteenth as wide without."""
+SETTINGS = {"n_bins": 0, "n_waves": 0}
+"""Grey values from 0 to 16 need no encoding, and the first layer is far narrower without."""
 
 
 def run_demo(out: Path, *, seed: int, json: bool) -> None:

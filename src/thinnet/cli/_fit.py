@@ -23,6 +23,7 @@ def fit_table(
     task: Literal["auto", "classification", "regression"],
     test: Path | None,
     seed: int,
+    resume: bool,
     json: bool,
 ) -> None:
     """Train on a table and save the model; everything that can be refused is refused before training."""
@@ -42,10 +43,18 @@ def fit_table(
 
     check_out(out)
     printer = console(json)
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    if resume and not checkpoint.exists():
+        raise InputError(f"there is nothing to resume: {checkpoint} does not exist. Leave --resume out to start anew.")
+    if not resume and checkpoint.exists():
+        printer.print(
+            f"an unfinished training, {checkpoint}, is replaced (--resume would go on with it)", soft_wrap=True
+        )
+        checkpoint.unlink()
     classes = f", {y.nunique()} classes" if chosen == "classification" else ""
     override = "" if task != "auto" else " (--task says otherwise)"
     printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
-    job = Job(x, y, chosen, out, time_limit, seed, tested, json)
+    job = Job(x, y, chosen, out, time_limit, seed, tested, json, checkpoint=checkpoint)
     train(job, printer)
     printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(test or table))}", soft_wrap=True)
 

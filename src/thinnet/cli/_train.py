@@ -38,6 +38,7 @@ class Job:
         test: columns and target to score at the end, if any.
         json: whether stdout is for JSON alone.
         settings: further parameters of the estimator.
+        checkpoint: the file that keeps the unfinished training, if any.
     """
 
     x: pd.DataFrame
@@ -49,6 +50,7 @@ class Job:
     test: tuple[pd.DataFrame, pd.Series] | None
     json: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Path | None = None
 
 
 def console(json: bool) -> Console:
@@ -77,7 +79,13 @@ def train(job: Job, printer: Console) -> None:
     kind = tabular.ThinNetClassifier if job.task == "classification" else tabular.ThinNetRegressor
     stopped = False
     with shown(printer) as callback:
-        model = kind(time_limit=job.time_limit, random_state=job.seed, callback=callback, **job.settings)
+        model = kind(
+            time_limit=job.time_limit,
+            random_state=job.seed,
+            callback=callback,
+            checkpoint=job.checkpoint,
+            **job.settings,
+        )
         try:
             with from_user():
                 model.fit(job.x, job.y)
@@ -91,7 +99,8 @@ def train(job: Job, printer: Console) -> None:
         to_stdout(to_json(summary(model, job, report, scores, stopped)) + "\n")
     tell(model, job, report, scores, printer)
     if stopped:
-        raise Stopped(f"stopped early; the best model so far is saved in {job.out}.")
+        resume = "; the same command with --resume goes on" if job.checkpoint and job.checkpoint.exists() else ""
+        raise Stopped(f"stopped early; the best model so far is saved in {job.out}{resume}.")
 
 
 def save(model: Any, out: Path) -> Path:

@@ -35,6 +35,7 @@ class Checkpoint:
             digest.update(hashlib.sha256(part).digest())
         self.identity = digest.hexdigest()
         self.written = time.monotonic()
+        self.failure: str | None = None
 
     def load(self) -> list[State]:
         """The states, none where there is no file.
@@ -60,19 +61,22 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to write again."""
-        return time.monotonic() - self.written > _SECONDS
+        """Whether it is time to write again, and worth trying."""
+        return self.failure is None and time.monotonic() - self.written > _SECONDS
 
     def save(self, states: Sequence[State]) -> None:
-        """Replace the file by these states, whole or not at all."""
+        """Replace the file by these states, whole or not at all. A disk that is full ends the writing, not the fit."""
         partial = self.path.with_name(f".{self.path.name}.partial")
         header = {"identity": self.identity, "states": json.dumps([plain for _, plain in states])}
-        tensors = {f"{i}.{name}": t for i, (named, _) in enumerate(states) for name, t in named.items()}
+        tensors = {f"{i}.{name}": t.contiguous() for i, (named, _) in enumerate(states) for name, t in named.items()}
         try:
-            safetensors.torch.save_file({name: t.contiguous() for name, t in tensors.items()}, partial, header)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            safetensors.torch.save_file(tensors, partial, header)
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(partial, self.path)
+        except (OSError, SafetensorError) as error:
+            self.failure = str(error)
         finally:
             partial.unlink(missing_ok=True)
         self.written = time.monotonic()

@@ -135,7 +135,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             "time": f"{budget.elapsed:.0f} s",
         }
         self.notes_ = [f"column {d.column!r} left out: {d.reason}" for d in self.schema_.dropped]
-        self.notes_ += self.schema_.notes
+        self.notes_ += [*self.schema_.notes, *fitted.notes]
         if target.left_out:
             self.notes_.append(f"{target.left_out:,} rows without a target left out")
         if fitted.interrupted:

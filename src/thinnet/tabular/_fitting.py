@@ -51,6 +51,7 @@ class Fitted:
         oof_mean_NC: the ensemble's predictions for rows that the predicting members never saw.
         oof_variance_NC: the variance over its mixes of the same.
         interrupted: whether Ctrl-C ended it.
+        notes: what went wrong on the way, if anything.
     """
 
     ensemble: Ensemble
@@ -60,6 +61,7 @@ class Fitted:
     oof_mean_NC: Floats
     oof_variance_NC: Floats
     interrupted: bool
+    notes: list[str]
 
 
 def fit_population(
@@ -149,7 +151,8 @@ def fit_population(
         board = leaderboard(problem, trained, weights_M, units)
     if file and not interrupt.asked:
         file.remove()
-    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked)
+    notes = [f"the checkpoint could not be written: {file.failure}"] if file and file.failure else []
+    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked, notes)
 
 
 def _checkpoint(
