@@ -129,7 +129,7 @@ def fit_population(
                 training.restore(*unfinished[turn])
             report(training)
             training.run()
-            if interrupt.asked:
+            if interrupt.asked and trainings[0].schedule.step:
                 write()
             if trained is None:
                 trained = training.result()

@@ -22,6 +22,8 @@ from thinnet.tabular._schedule import RUNGS, Schedule
 
 Floats = NDArray[np.float64]
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
 _ROWS_AT_A_TIME = 4096
 _CURVE_ROWS = 512
 _PATIENCE = 0.25
@@ -191,13 +193,12 @@ class Training:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that `restore` needs to go on as if nothing had happened."""
-        moments = [self.optimizer.state[p] for p in self.stack.parameters()]
-        tensors = {
-            **{f"best.{i}": p for i, p in enumerate(self.best.parameters())},
-            **{f"stack.{i}": p for i, p in enumerate(self.stack.parameters())},
-            **{f"{name}.{i}": m[name] for i, m in enumerate(moments) for name in ("exp_avg", "exp_avg_sq") if m},
-            "oof": torch.from_numpy(self.oof_MNC),
-        }
+        tensors: dict[str, Tensor] = {f"best.{i}": p for i, p in enumerate(self.best.parameters())}
+        tensors["oof"] = torch.from_numpy(self.oof_MNC)
+        for i, parameter in enumerate(self.stack.parameters() if self.alive else ()):
+            tensors[f"stack.{i}"] = parameter
+            moments = self.optimizer.state[parameter]  # none before the first step
+            tensors |= {f"{name}.{i}": moments[name] for name in _MOMENTS if name in moments}
         return {name: t.detach() for name, t in tensors.items()}, {
             "alive": self.alive,
             "rungs": self.rungs,
@@ -210,17 +211,19 @@ class Training:
 
     def restore(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> None:
         """Go back to a state that `state` gave."""
-        self.optimizer.keep([self.alive.index(i) for i in plain["alive"]] or [0])
+        if plain["alive"]:
+            self.optimizer.keep([self.alive.index(i) for i in plain["alive"]])
         self.alive, self.rungs, self.every = list(plain["alive"]), list(plain["rungs"]), plain["every"]
         self.schedule.step, self.schedule.total = plain["step"], plain["total"]
         self.stack.draws.fill_(plain["draws"])
         self.traces = [Trace(**trace) for trace in plain["traces"]]
-        for name, stack in (("best", self.best), ("stack", self.stack)):
-            for i, parameter in enumerate(stack.parameters()):
-                parameter.data.copy_(tensors[f"{name}.{i}"])
-        for i, parameter in enumerate(self.stack.parameters()):
-            moments = {name: tensors[f"{name}.{i}"].clone() for name in ("exp_avg", "exp_avg_sq")}
-            self.optimizer.state[parameter] = {"step": plain["step"], **moments}
+        for i, parameter in enumerate(self.best.parameters()):
+            parameter.data.copy_(tensors[f"best.{i}"])
+        for i, parameter in enumerate(self.stack.parameters() if self.alive else ()):
+            parameter.data.copy_(tensors[f"stack.{i}"])
+            moments = {name: tensors[f"{name}.{i}"].clone() for name in _MOMENTS if f"{name}.{i}" in tensors}
+            if moments:
+                self.optimizer.state[parameter] = {"step": plain["step"], **moments}
         self.oof_MNC[:] = tensors["oof"].numpy()
 
     def _rows(self) -> np.ndarray:
