@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import halfnorm
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
@@ -60,6 +61,11 @@ class PeriodicEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         angles = z[:, :, None] * self.frequencies_
         waves = np.concatenate([np.cos(angles), np.sin(angles)], axis=2)
         return waves.reshape(len(values), -1).astype(np.float32)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names such as "size_cos0" and "size_sin0"."""
