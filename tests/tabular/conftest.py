@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from thinnet.tabular._population import Mix
+from thinnet.tabular._progress import Budget
+from thinnet.tabular._schedule import Schedule
+from thinnet.tabular._training import Problem, Training
+
+
+@pytest.fixture
+def make_problem() -> Callable[..., Problem]:
+    """Six columns, the last three of them bins, of 120 rows in three folds."""
+
+    def make(classes: int = 3, *, rows: int = 120, folds: int = 3) -> Problem:
+        rng = np.random.default_rng(7)
+        x = rng.normal(size=(rows, 6)).astype(np.float32)
+        signal = x[:, 0] - x[:, 3] + 0.5 * rng.normal(size=rows)
+        if classes > 1:
+            y = np.digitize(signal, np.quantile(signal, np.arange(1, classes) / classes)).astype(np.int64)
+        else:
+            y = (signal / signal.std()).astype(np.float32)
+        return Problem(
+            torch.from_numpy(x),
+            torch.from_numpy(y),
+            rng.permutation(np.arange(rows) % folds),
+            classes,
+            np.array(["numeric"] * 3 + ["bins"] * 3),
+        )
+
+    return make
+
+
+@pytest.fixture
+def train() -> Callable[..., Training]:
+    """A training run to its end."""
+
+    def run(problem: Problem, mixes: list[Mix], *, steps: int = 100, **options: object) -> Training:
+        settings = {"hidden": (8,), "batch_size": 32, "seed": 0, "schedule": Schedule(steps, Budget(None))}
+        training = Training(problem, mixes, **(settings | options))
+        training.run()
+        return training
+
+    return run
