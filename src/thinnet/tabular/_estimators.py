@@ -102,9 +102,9 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         self._check_parameters()
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        validate_data(self, X, skip_check_array=True)
         target = self._read_target(y)
         self.schema_, frame = learn(X, rows=target.present)
+        validate_data(self, X, skip_check_array=True)  # names and number of columns
         if len(frame) < self.cv:
             raise ValueError(
                 f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "

@@ -23,6 +23,12 @@ from thinnet.tabular._training import Floats, Problem, Trained, Training
 _FINISHING = 0.05
 """Share of the time kept back for selection and what follows."""
 
+_ENOUGH_STEPS, _ENOUGH_EPOCHS = 400, 3
+"""The shortest training after which mixes can be told apart."""
+
+_FEWEST = 6
+"""Mixes that are trained however short the time."""
+
 _PARENTS = 4
 """How many of the best mixes the next round starts from."""
 
@@ -78,8 +84,11 @@ def fit_population(
         KeyboardInterrupt: asked for before anything was usable.
         ValueError: every network diverged.
     """
+    furthest = 0.0
 
     def tell(phase: str, fraction: float, members: int, best: float) -> None:
+        nonlocal furthest
+        furthest = fraction = max(furthest, fraction)  # a training that grows again takes nothing back
         if callback is not None:
             elapsed = budget.elapsed
             left = min(elapsed * (1 - fraction) / max(fraction, 1e-3), max(budget.left, 0.0))
@@ -91,35 +100,41 @@ def fit_population(
     file = _checkpoint(checkpoint, problem, settings, mixes)
     unfinished = file.load() if file else []
     budget.start -= unfinished[-1][1]["elapsed"] if unfinished else 0.0
+    rounds = settings.n_rounds
+    if unfinished:
+        mixes, rounds = mixes[: len(unfinished[0][1]["traces"]) // problem.folds], unfinished[0][1]["rounds"]
+    elif budget.limit is not None:
+        mixes, rounds = _affordable(problem, mixes, settings, budget.left * (1 - _FINISHING))
+    later = max(1, len(mixes) // 2)
     trainings: list[Training] = []
     trained: Trained | None = None
 
     def write() -> None:
         if file:
+            extra = {"elapsed": budget.elapsed, "rounds": rounds}
             states = [training.state() for training in trainings]
-            file.save([(tensors, {**plain, "elapsed": budget.elapsed}) for tensors, plain in states])
+            file.save([(tensors, {**plain, **extra}) for tensors, plain in states])
 
     def report(training: Training) -> None:
-        done = (len(trainings) - 1 + training.schedule.done) / settings.n_rounds
+        done = (len(trainings) - 1 + training.schedule.done) / rounds
         best = min(t.best_score for t in trainings)
         tell("training" if len(trainings) == 1 else "refining", done, len(training.alive), best)
         if file and file.due:
             write()
 
     with deferred_interrupt() as interrupt:
-        for turn in range(settings.n_rounds):
+        for turn in range(rounds):
             if trained is not None:
                 ranked = np.argsort(trained.scores(), kind="stable")
                 parents = [trained.mixes[m] for m in ranked[:_PARENTS]]
                 rng = np.random.default_rng([settings.seed, turn])
-                count = max(1, settings.n_mixes // 2)
-                mixes = offspring(parents, count, classification=problem.classification, rng=rng)
+                mixes = offspring(parents, later, classification=problem.classification, rng=rng)
             training = Training(
                 problem,
                 mixes,
                 hidden=settings.hidden,
                 batch_size=settings.batch_size,
-                schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (settings.n_rounds - turn))),
+                schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (rounds - turn))),
                 seed=settings.seed + 100_000 * turn,
                 report=report,
                 stop=lambda: interrupt.asked,
@@ -153,6 +168,23 @@ def fit_population(
         file.remove()
     notes = [f"the checkpoint could not be written: {file.failure}"] if file and file.failure else []
     return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked, notes)
+
+
+def _affordable(problem: Problem, mixes: list[Mix], settings: Settings, seconds: float) -> tuple[list[Mix], int]:
+    """Fewer rounds, then fewer mixes, where the time would not train them for long enough to tell them apart."""
+    probe = Training(
+        problem,
+        mixes,
+        hidden=settings.hidden,
+        batch_size=settings.batch_size,
+        schedule=Schedule(settings.max_steps, Budget(None)),
+        seed=settings.seed,
+    )
+    enough = min(settings.max_steps, max(_ENOUGH_STEPS, _ENOUGH_EPOCHS * probe.steps_an_epoch))
+    # halved at the rungs, a training costs about half of what its first step says
+    trainings = seconds / (0.5 * enough * probe.step_seconds())
+    count = max(int(len(mixes) * min(trainings, 1.0)), min(_FEWEST, len(mixes)))
+    return mixes[:count], max(1, min(settings.n_rounds, int(trainings)))
 
 
 def _checkpoint(
