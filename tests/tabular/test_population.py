@@ -116,9 +116,10 @@ def test_children_stay_within_bounds() -> None:
     assert min(child.lr for child in some) > 0
 
 
-def test_children_gain_nothing_that_no_parent_has() -> None:
+def test_children_gain_nothing_that_no_parent_has_but_a_little_dropout() -> None:
     plain = children([Mix(lr=4e-3, views=("fast",))])
-    assert {str(child) for child in plain} == {"none"}
+    assert all(child.rules == () and 0.02 <= child.dropout <= 0.2 for child in plain)
+    assert all(child.dropout == 0 for child in children([Mix((L1(1e-3),))]))
     assert {child.views for child in plain} == {("fast",)}
     assert len({child.lr for child in plain}) == len(plain)
     assert not any(child.label_smoothing for child in children([Mix(label_smoothing=0.1)], classification=False))

@@ -55,6 +55,8 @@ def shown(problem: Problem, trained: Trained, units: Units) -> tuple[list[Curve]
         curves.append(_curve(name, _folds(problem, trained, m), units))
         member = trained.stack.member(m * problem.folds)
         layers = [p.detach().numpy() for n, p in member.named_parameters() if n.endswith("weight")]
+        if (inputs := trained.stack.members[m * problem.folds].inputs) is not None:
+            layers[0] = layers[0][:, np.flatnonzero(inputs)]
         weights.append(Weights(name, {f"layer {i}": layer for i, layer in enumerate(layers, 1)}))
     return curves, weights
 

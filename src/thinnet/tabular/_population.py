@@ -96,6 +96,8 @@ VIEWS = ((), ("bins",), ("slow",), ("fast",), ("bins", "slow"), ("bins", "fast")
 def offspring(parents: Sequence[Mix], count: int, *, classification: bool, rng: np.random.Generator) -> list[Mix]:
     """`count` mixes near good ones: each has the traits of one or two parents, every strength moved a little.
 
+    Where the parent is not regularized at all, the child has a little dropout: the same again would teach nothing.
+
     Args:
         parents: the best mixes so far, best first.
         count: how many.
@@ -113,13 +115,19 @@ def offspring(parents: Sequence[Mix], count: int, *, classification: bool, rng: 
         children.append(
             Mix(
                 rules=tuple(rule * jitter(0.6) for rule in second.rules),
-                dropout=float(np.clip(first.dropout + rng.normal(0, 0.07), 0, 0.6)) if first.dropout else 0.0,
+                dropout=_nearby_rate(first, rng),
                 label_smoothing=min(first.label_smoothing * jitter(0.5), 0.2) if classification else 0.0,
                 lr=min(first.lr * jitter(0.4), 3e-2),
                 views=second.views,
             )
         )
     return children
+
+
+def _nearby_rate(parent: Mix, rng: np.random.Generator) -> float:
+    if not parent.regularized:
+        return float(rng.uniform(0.02, 0.2))
+    return float(np.clip(parent.dropout + rng.normal(0, 0.07), 0, 0.6)) if parent.dropout else 0.0
 
 
 def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> Mix:
