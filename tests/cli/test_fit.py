@@ -44,7 +44,7 @@ def test_a_model_its_report_and_the_next_command(thinnet, table: Path, tmp_path:
     assert f"80 rows, 5 columns; {task} of '{target}'" in ended.out
     assert f"the ensemble's held-out {metric}: 0." in ended.out.replace(": 1.", ": 0.")
     assert f"on the test rows: {metric} " in ended.out
-    assert f"next: thinnet predict {out} {table}\n" in ended.out
+    assert f"next: thinnet predict {out} NEW_TABLE --out predictions.csv\n" in ended.out
     assert "no regularization" in ended.out
     assert "held-out" in (out / "report.html").read_text(encoding="utf-8")
     assert tabular.load(out).metric_ == metric

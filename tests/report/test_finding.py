@@ -9,7 +9,7 @@ def only(leaderboard: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 def test_it_says_that_the_unregularized_network_memorised(leaderboard: pd.DataFrame) -> None:
     assert finding(leaderboard, "log loss") == (
-        "The best regularized network (dropout 0.3 + L1 0.002) has held-out log loss 0.410; the same network without "
+        "The best regularized network (dropout 0.3 + L1 0.002) has held-out log loss 0.410; the best network without "
         "regularization 0.550 — it memorised: 0.010 on its training rows."
     )
 

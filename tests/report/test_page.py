@@ -42,7 +42,7 @@ def page(results: Results, tmp_path: Path) -> Page:
 
 
 def test_the_finding_is_the_headline(page: Page) -> None:
-    assert "has held-out log loss 0.410; the same network without regularization 0.550" in page.text
+    assert "has held-out log loss 0.410; the best network without regularization 0.550" in page.text
 
 
 def test_every_fact_and_note_is_there(page: Page) -> None:

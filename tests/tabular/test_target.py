@@ -159,3 +159,8 @@ def test_the_task_follows_from_the_values(y: Any, task: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert infer_task(y) == task
+
+
+def test_labels_that_never_repeat_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"a different class in each of its 30 rows, as an identifier has"):
+        read_classes([f"customer {i}" for i in range(30)])

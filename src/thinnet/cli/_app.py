@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_w
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, alone on stdout.")]
 TimeLimit = Annotated[float, typer.Option(min=1.0, help="Seconds to train.", metavar="SECONDS")]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed and time give the same networks.")]
+Seed = Annotated[int, typer.Option(min=0, help="Starts the same networks; how far they get depends on the time.")]
 
 
 class Task(StrEnum):

@@ -52,11 +52,11 @@ def fit_table(
         )
         checkpoint.unlink()
     classes = f", {y.nunique()} classes" if chosen == "classification" else ""
-    override = "" if task != "auto" else " (--task says otherwise)"
+    override = "" if task != "auto" else " (--task can say otherwise)"
     printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
     job = Job(x, y, chosen, out, time_limit, seed, tested, json, checkpoint=checkpoint)
     train(job, printer)
-    printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(test or table))}", soft_wrap=True)
+    printer.print(f"next: thinnet predict {shlex.quote(str(out))} NEW_TABLE --out predictions.csv", soft_wrap=True)
 
 
 def split(table: Path, target: str) -> tuple[pd.DataFrame, pd.Series]:

@@ -55,4 +55,5 @@ def state(progress: tabular.Progress) -> str:
     """Members alive, best score and time left."""
     best = "" if progress.best is None else f"best {number(progress.best)}, "
     left = f"{max(progress.left, 0):.0f} s left" if math.isfinite(progress.left) else "no time limit"
-    return f"{progress.members} network{'' if progress.members == 1 else 's'}, {best}{left}"
+    count = f"{progress.members} network{'' if progress.members == 1 else 's'}, " if progress.members else ""
+    return f"{count}{best}{left}"

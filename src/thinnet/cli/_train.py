@@ -153,7 +153,10 @@ def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, pr
     if len(model.notes_) > NOTES:
         printer.print(f"and {len(model.notes_) - NOTES} more notes in the report")
     printer.print(f"the ensemble's held-out {model.metric_}: {number(model.held_out_score_)}", style="bold")
-    if scores is not None:
+    if scores is None:
+        caveat = "those rows chose the ensemble, so it is a little optimistic; --test TABLE gives an unbiased score"
+        printer.print(caveat, soft_wrap=True)
+    else:
         told = ", ".join(f"{name} {number(value)}" for name, value in scores.items())
         printer.print(f"on the test rows: {told}", style="bold")
     printer.print(f"model:  {job.out}", soft_wrap=True)

@@ -71,7 +71,7 @@ def headline(members: list[Row], metric: str) -> str:
         >>> best = Row(1, "dropout 0.3 + L2 0.01", 0.35, 0.41, 0.06, 0.0, 1.0, 40)
         >>> none = Row(9, "none", 0.01, 0.55, 0.54, 0.0, 0.0, 12)
         >>> print(headline([best, none], "log loss"))
-        The best regularized network (dropout 0.3 + L2 0.01) has held-out log loss 0.410; the same network without \
+        The best regularized network (dropout 0.3 + L2 0.01) has held-out log loss 0.410; the best network without \
 regularization 0.550 — it memorised: 0.010 on its training rows.
     """
     best, plain = members[0], unregularized(members)
@@ -82,7 +82,7 @@ regularization 0.550 — it memorised: 0.010 on its training rows.
         second = next((row for row in members if row.regularized), None)
         rest = f"; the best regularized one ({second.name}) has {number(second.held_out)}" if second else ""
         return f"Regularization did not help here: the network without it has {score}{rest}."
-    told = f"the same network without regularization {number(plain.held_out)}"
+    told = f"the best network without regularization {number(plain.held_out)}"
     if plain.memorised and plain.train < best.train:
         told += f" — it memorised: {number(plain.train)} on its training rows"
     return f"The best regularized network ({best.name}) has {score}; {told}."

@@ -136,6 +136,8 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         }
         self.notes_ = [f"column {d.column!r} left out: {d.reason}" for d in self.schema_.dropped]
         self.notes_ += [*self.schema_.notes, *fitted.notes]
+        if self.leaderboard_["epochs"].iloc[0] < 1:
+            self.notes_.append("less than one pass over the rows fitted into the time: a higher limit will do better")
         if target.left_out:
             self.notes_.append(f"{target.left_out:,} rows without a target left out")
         if fitted.interrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ from sklearn.utils.validation import column_or_1d
 from thinnet.tabular._column import missing_cells
 
 Task = Literal["classification", "regression"]
+
+UNREPEATED_ROWS = 20
+"""From this many rows on, labels without any repetition are refused."""
 
 CLASSES_AT_MOST = 20
 """Whole numbers with more distinct values than this are taken for quantities."""
@@ -90,9 +94,15 @@ def read_classes(y: Any) -> ClassTarget:
         labels = _of_one_type(labels)
     _refuse_infinite(labels)
     # scikit-learn casts to integers, which fails for whole numbers beyond 64 bits
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes")  # refused below where it matters
         check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) == len(labels) >= UNREPEATED_ROWS:
+        raise ValueError(
+            f"the target has a different class in each of its {len(labels)} rows, as an identifier has: nothing can be "
+            "learned about classes that never repeat. Name another column, or predict it as a number."
+        )
     if len(classes) < 2:
         raise ValueError(
             f"the target has only one class, {classes[0].item() if hasattr(classes[0], 'item') else classes[0]!r}, "

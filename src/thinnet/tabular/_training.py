@@ -183,8 +183,9 @@ class Training:
 
     @property
     def best_score(self) -> float:
-        """Best held-out loss of any member so far; infinite before the first."""
-        return min(trace.score for trace in self.traces)
+        """Best held-out loss of a mix so far, the mean over its folds; infinite before the first."""
+        scores = np.array([trace.score for trace in self.traces])
+        return float(scores.reshape(len(self.mixes), -1).mean(1).min())
 
     def result(self) -> Trained:
         """The population at its best moments, apart from the training, which may be written or go on."""
