@@ -129,6 +129,9 @@ def fit_population(
                 parents = [trained.mixes[m] for m in ranked[:_PARENTS]]
                 rng = np.random.default_rng([settings.seed, turn])
                 mixes = offspring(parents, later, classification=problem.classification, rng=rng)
+                if later > 1 and parents[0].regularized:
+                    # the best one without its regularizers says what they did: all else is the same
+                    mixes[-1] = Mix(lr=parents[0].lr, views=parents[0].views)
             training = Training(
                 problem,
                 mixes,
