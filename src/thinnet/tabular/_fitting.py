@@ -167,7 +167,9 @@ def fit_population(
         ensemble, weights_M, mean_NC, variance_NC = select(problem, trained)
         curves, weights = shown(problem, trained, units)
         board = leaderboard(problem, trained, weights_M, units)
-    if file and not interrupt.asked:
+    if interrupt.asked:
+        write()  # asked for after the last training, too
+    elif file:
         file.remove()
     notes = [f"the checkpoint could not be written: {file.failure}"] if file and file.failure else []
     return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked, notes)
