@@ -6,28 +6,12 @@ import threading
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from thinnet.dropout._mask import LEVELS, keep_mask, threshold
-
-
-def dropout(x: Tensor, keep_threshold: int, *, inplace: bool = False, generator: Generator | None = None) -> Tensor:
-    r"""Dropout of elements: y = M ∘ x / (1 − p), M a random mask with P(M_i = 0) = p = 1 − t/65536, so that E[y] = x.
-
-    Args:
-        x: floating-point tensor of any shape.
-        keep_threshold: t in [0, 65536], see `threshold`.
-        inplace: write y into x.
-        generator: source of the mask's bits, on x's device; None is torch's default one.
-
-    Returns:
-        y, of x's shape, dtype and strides. t = 65536 gives x itself.
-    """
-    if keep_threshold == LEVELS or x.numel() == 0:
-        return x
-    mask = keep_mask(x.shape, keep_threshold, generator=generator, device=x.device)
-    return apply_mask(x, mask, keep_threshold, inplace=inplace)
+from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._mask import LEVELS, threshold
+from thinnet.dropout._noise import Noise
 
 
 def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = False) -> Tensor:
@@ -89,7 +73,7 @@ def _multiply_in_chunks(x: Tensor, kept: Tensor, scale: float) -> Tensor:
     return y
 
 
-class Dropout(nn.Module):
+class Dropout(DropoutLayer):
     r"""Zeroes each element with probability p while training and divides the others by 1 − p; identity in eval mode.
 
     $$y = \frac{M \circ x}{1 - p}, \qquad M_i \sim \mathrm{Bernoulli}(1 - p)$$
@@ -125,26 +109,20 @@ class Dropout(nn.Module):
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: Generator | None = None) -> None:
-        super().__init__()
-        threshold(p)
-        self.p = p
+        super().__init__(p, generator=generator)
         self.inplace = inplace
-        self.generator = generator
 
-    def forward(self, x: Tensor) -> Tensor:
-        """M ∘ x / (1 − p) in training, x in eval mode."""
-        if not x.is_floating_point() and not x.is_complex():
-            raise TypeError(
-                f"Dropout: the input must be of a floating-point type, got {x.dtype}; convert it with .float()."
-            )
-        if not self.training:
-            return x
-        if self.generator is None and (
-            x.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        ):
+    def perturb(self, x: Tensor, noise: Noise) -> Tensor:
+        """M ∘ x / (1 − p)."""
+        if type(noise) is Noise and noise.generator is None and _left_to_torch(x):
             return F.dropout(x, self.p, True, self.inplace)
-        return dropout(x, threshold(self.p), inplace=self.inplace, generator=self.generator)
+        t = threshold(self.p)
+        return apply_mask(x, noise.keep(x.shape, self.p, x.device), t, inplace=self.inplace)
 
     def extra_repr(self) -> str:
         """The settings, as torch's dropout prints them."""
         return f"p={self.p}, inplace={self.inplace}"
+
+
+def _left_to_torch(x: Tensor) -> bool:
+    return x.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -1,0 +1,50 @@
+"""What every dropout layer is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Generator, Tensor, nn
+
+from thinnet.dropout._mask import threshold
+from thinnet.dropout._noise import Noise
+
+
+class DropoutLayer(nn.Module):
+    """A module that perturbs its input at random while training, keeps its expectation, and is the identity in eval.
+
+    A layer says in `perturb` what it does with a `Noise`; everything else stands here.
+
+    Args:
+        p: probability of dropping, in [0, 1].
+        generator: source of the randomness, on the input's device; None is torch's default one.
+
+    Raises:
+        TypeError: if p is not a number, or the input is not of a floating-point or complex type.
+        ValueError: if p is outside [0, 1].
+    """
+
+    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+        super().__init__()
+        threshold(p)
+        self.p = p
+        self.generator = generator
+
+    @abstractmethod
+    def perturb(self, x: Tensor, noise: Noise) -> Tensor:
+        """The input with this noise on it, for p > 0."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The perturbed input in training, the input itself in eval mode."""
+        if not x.is_floating_point() and not x.is_complex():
+            raise TypeError(
+                f"{type(self).__name__}: the input must be of a floating-point type, got {x.dtype}; convert it with "
+                ".float()."
+            )
+        if not self.training or self.p == 0:
+            return x
+        return self.perturb(x, Noise(self.generator))
+
+    def extra_repr(self) -> str:
+        """The settings, as torch's dropout prints them."""
+        return f"p={self.p}"
