@@ -2,7 +2,7 @@
 
 from thinnet.attach import Attachment, attach
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
-from thinnet.dropout import Dropout
+from thinnet.dropout import Dropout, replace_dropout
 from thinnet.ensemble import Predictions, mc_predict
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
@@ -34,6 +34,7 @@ __all__ = [
     "__version__",
     "attach",
     "mc_predict",
+    "replace_dropout",
     "stack_cross_entropy",
     "stack_squared_error",
 ]
