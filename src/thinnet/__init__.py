@@ -2,7 +2,19 @@
 
 from thinnet.attach import Attachment, attach
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
-from thinnet.dropout import Dropout, replace_dropout
+from thinnet.dropout import (
+    AlphaDropout,
+    AttentionDropout,
+    ChannelDropout,
+    DropBlock2d,
+    Dropout,
+    DropPath,
+    EmbeddingDropout,
+    GaussianDropout,
+    LockedDropout,
+    NodeDropout,
+    replace_dropout,
+)
 from thinnet.ensemble import Predictions, mc_predict
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
@@ -14,14 +26,23 @@ __version__ = "0.1.0"
 __all__ = [
     "L1",
     "L2",
+    "AlphaDropout",
     "Attachment",
+    "AttentionDropout",
+    "ChannelDropout",
     "Constraint",
+    "DropBlock2d",
+    "DropPath",
     "Dropout",
     "ElasticNet",
+    "EmbeddingDropout",
     "Finding",
+    "GaussianDropout",
     "GroupLasso",
+    "LockedDropout",
     "MaxNorm",
     "Member",
+    "NodeDropout",
     "NonNegative",
     "Penalty",
     "Plan",

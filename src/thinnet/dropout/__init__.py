@@ -1,16 +1,34 @@
 """Dropout layers with torch's signatures that draw their masks cheaply."""
 
+from thinnet.dropout._alpha import AlphaDropout
+from thinnet.dropout._attention import AttentionDropout
 from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._channel import ChannelDropout
+from thinnet.dropout._drop_block import DropBlock2d
+from thinnet.dropout._drop_path import DropPath
 from thinnet.dropout._dropout import Dropout, apply_mask
+from thinnet.dropout._embedding import EmbeddingDropout
+from thinnet.dropout._gaussian import GaussianDropout
+from thinnet.dropout._locked import LockedDropout
 from thinnet.dropout._mask import LEVELS, keep_mask, threshold
+from thinnet.dropout._node import NodeDropout
 from thinnet.dropout._node_sets import node_sets
 from thinnet.dropout._noise import Noise
 from thinnet.dropout._replace import replace_dropout
 
 __all__ = [
     "LEVELS",
+    "AlphaDropout",
+    "AttentionDropout",
+    "ChannelDropout",
+    "DropBlock2d",
+    "DropPath",
     "Dropout",
     "DropoutLayer",
+    "EmbeddingDropout",
+    "GaussianDropout",
+    "LockedDropout",
+    "NodeDropout",
     "Noise",
     "apply_mask",
     "keep_mask",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from torch import Generator, Tensor, nn
 
@@ -10,7 +10,7 @@ from thinnet.dropout._mask import threshold
 from thinnet.dropout._noise import Noise
 
 
-class DropoutLayer(nn.Module):
+class DropoutLayer(nn.Module, ABC):
     """A module that perturbs its input at random while training, keeps its expectation, and is the identity in eval.
 
     A layer says in `perturb` what it does with a `Noise`; everything else stands here.

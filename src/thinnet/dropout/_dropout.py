@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._broadcast import scale_kept
 from thinnet.dropout._mask import LEVELS, threshold
 from thinnet.dropout._noise import Noise
 
@@ -21,6 +22,8 @@ def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = 
     """
     # as bytes, not bool: torch multiplies by a byte three times as fast
     kept, scale = mask.view(torch.uint8), LEVELS / max(keep_threshold, 1)
+    if kept.shape != x.shape:
+        return scale_kept(x, kept, scale, inplace=inplace)
     if inplace:
         return x.mul_(kept).mul_(scale)
     if torch._C._are_functorch_transforms_active():

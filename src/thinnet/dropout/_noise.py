@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
 
-from thinnet.dropout._mask import keep_mask, threshold
-from thinnet.dropout._node_sets import node_sets
+from thinnet.dropout._mask import LEVELS, keep_mask, threshold
 
 
 class Noise:
@@ -26,16 +26,25 @@ class Noise:
 
     def keep(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
         """A bool mask of independent elements, False with probability p (rounded as `threshold` says)."""
-        if torch.compiler.is_compiling() and self.generator is None:
-            return torch.rand(tuple(shape), device=device) >= p
+        if self.generator is None and (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
+            return torch.rand(tuple(shape), dtype=torch.float32, device=device) < threshold(p) / LEVELS
         return keep_mask(shape, threshold(p), generator=self.generator, device=device)
 
     def keep_nodes(self, groups: int, n: int, p: float, device: torch.device) -> Tensor:
         """Bool masks (groups, n) of the node sets of `node_sets`."""
-        kept = torch.zeros(groups, n, dtype=torch.bool, device=device)
-        for row, nodes in zip(kept, node_sets(n, p, groups, generator=self.generator, device=device), strict=True):
-            row[nodes] = True
-        return kept
+        # what node_sets draws, with no number read back from the device and no shape that depends on one
+        share = n * (1 - p)
+        k: int | Tensor = math.floor(share)
+        if share > k:
+            k = (torch.rand((), generator=self.generator, device=device) < share - k) + k
+        order = torch.randperm(n, generator=self.generator, device=device)
+        rank = torch.empty_like(order).scatter_(0, order, torch.arange(n, device=device))
+        start = torch.arange(groups, device=device)[:, None] * n // groups
+        return (rank - start) % n < k
+
+    def keep_shared(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
+        """A mask as of `keep` that all rows have in common, such as one of the words of a vocabulary."""
+        return self.keep(shape, p, device)
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Independent standard normal elements."""
