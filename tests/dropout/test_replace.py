@@ -4,6 +4,7 @@ import warnings
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import dropout as torchs_layers
 
 import thinnet as tn
 from thinnet.dropout._replace import OURS
@@ -34,10 +35,47 @@ def test_the_replaced_layer_is_what_a_fresh_one_is(kind: type[nn.Module], traini
     fresh = OURS[kind](0.25, generator=seeded()).train(training)
     assert type(layer) is type(fresh) and layer.training is training and repr(layer) == repr(fresh)
     assert vars(layer).keys() == vars(fresh).keys()
-    x = torch.randn(4, 8, 3, generator=seeded(1))
+    x = torch.randn(4, 8, *(3,) * (getattr(layer, "dims", None) or 1), generator=seeded(1))
     y = layer(x)
     assert torch.equal(y, fresh(x))
     assert torch.equal(y, x) is not training
+
+
+def test_every_dropout_layer_of_torch_has_its_counterpart() -> None:
+    assert set(OURS) == {getattr(torchs_layers, name) for name in torchs_layers.__all__}
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        (nn.Dropout, (8, 250)),
+        (nn.Dropout1d, (40, 50, 3)),
+        (nn.Dropout1d, (2000, 3)),
+        (nn.Dropout2d, (40, 50, 3)),
+        (nn.Dropout2d, (40, 50, 3, 2)),
+        (nn.Dropout3d, (40, 50, 3, 2, 2)),
+        (nn.Dropout3d, (2000, 3, 2, 2)),
+        (nn.AlphaDropout, (8, 250)),
+        (nn.FeatureAlphaDropout, (40, 50, 3)),
+    ],
+)
+def test_the_replaced_layer_gives_the_values_that_torch_gives_in_the_same_pattern(
+    kind: type[nn.Module], shape: tuple[int, ...]
+) -> None:
+    x = torch.ones(shape, dtype=torch.float64)
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Dropout2d warns of three dimensions
+        theirs = kind(0.25)(x)
+    layer = tn.replace_dropout(kind(0.25), generator=seeded())
+    ours = layer(x)
+    torch.testing.assert_close(ours.unique(), theirs.unique())
+    low = float(ours.min())
+    together = ours.reshape(2000, -1)  # 2000 decisions, of an element or of a channel of a sample
+    assert bool((together == together[:, :1]).all())
+    dropped = (together[:, 0] == low).double()
+    assert len(dropped) == 2000
+    assert abs(float(dropped.mean()) - 0.25) < 5 * (0.25 * 0.75 / 2000) ** 0.5
 
 
 @pytest.mark.parametrize("inplace", [True, False])

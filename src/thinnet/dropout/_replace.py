@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 
 from torch import Generator, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from thinnet.dropout._alpha import AlphaDropout
 from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._channel import ChannelDropout
 from thinnet.dropout._dropout import Dropout
 from thinnet.errors import NoEffectWarning
 
-OURS: dict[type[nn.Module], type[DropoutLayer]] = {nn.Dropout: Dropout}
+OURS: dict[type[nn.Module], Callable[..., DropoutLayer]] = {
+    nn.Dropout: Dropout,
+    nn.Dropout1d: partial(ChannelDropout, dims=1),
+    # it takes three dimensions for (N, C, L)
+    nn.Dropout2d: ChannelDropout,
+    nn.Dropout3d: partial(ChannelDropout, dims=3),
+    nn.AlphaDropout: AlphaDropout,
+    nn.FeatureAlphaDropout: partial(AlphaDropout, channels=True),
+}
 """What each of torch's layers becomes."""
 
 
 def replace_dropout(model: nn.Module, *, generator: Generator | None = None) -> nn.Module:
     """Turns every dropout layer of torch in a model into thinnet's, in place.
 
-    `Dropout` becomes `tn.Dropout`. Each layer stays the same object of another class: its rate, mode, hooks and
-    whatever holds a reference to it are kept, a layer that stands in several places is turned once, and the model
-    itself may be one. `inplace` is kept where ours has it. The state dict does not change.
+    `Dropout` becomes `tn.Dropout`, `Dropout1d` to `Dropout3d` become `tn.ChannelDropout`, `AlphaDropout` and
+    `FeatureAlphaDropout` become `tn.AlphaDropout`. Each layer stays the same object, of another class: its settings,
+    mode, hooks and whatever holds a reference to it are kept, a layer that stands in several places is turned once, and
+    the model itself may be one. The state dict does not change.
 
     What is no layer of its own stays torch's: `F.dropout` called in a `forward`, the dropout inside
     `nn.MultiheadAttention` and between the layers of a recurrent network.
@@ -52,10 +65,7 @@ def replace_dropout(model: nn.Module, *, generator: Generator | None = None) -> 
     # all are built before any is changed
     built = [OURS[type(layer)](layer.p, generator=generator) for layer in known]
     for layer, ours in zip(known, built, strict=True):
-        defaults = vars(ours)
-        if "inplace" not in defaults:
-            del layer.inplace
-        vars(layer).update({**defaults, **vars(layer)})
+        vars(layer).update({**vars(ours), **vars(layer)})
         layer.__class__ = type(ours)  # type: ignore[assignment]  # a layer of another family, on purpose
     _warn(model, [f"{name!r} ({type(layer).__name__})" for name, layer in torchs if isinstance(layer, _DropoutNd)])
     return model
