@@ -7,6 +7,7 @@ from thinnet.dropout import (
     AttentionDropout,
     ChannelDropout,
     DropBlock2d,
+    DropConnect,
     Dropout,
     DropPath,
     EmbeddingDropout,
@@ -14,6 +15,8 @@ from thinnet.dropout import (
     LockedDropout,
     NodeDropout,
     replace_dropout,
+    thin,
+    thinnable,
 )
 from thinnet.ensemble import Predictions, mc_predict
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
@@ -32,6 +35,7 @@ __all__ = [
     "ChannelDropout",
     "Constraint",
     "DropBlock2d",
+    "DropConnect",
     "DropPath",
     "Dropout",
     "ElasticNet",
@@ -58,4 +62,6 @@ __all__ = [
     "replace_dropout",
     "stack_cross_entropy",
     "stack_squared_error",
+    "thin",
+    "thinnable",
 ]

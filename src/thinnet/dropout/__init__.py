@@ -3,8 +3,10 @@
 from thinnet.dropout._alpha import AlphaDropout
 from thinnet.dropout._attention import AttentionDropout
 from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._chains import Chain, Chains, thinnable
 from thinnet.dropout._channel import ChannelDropout
 from thinnet.dropout._drop_block import DropBlock2d
+from thinnet.dropout._drop_connect import DropConnect
 from thinnet.dropout._drop_path import DropPath
 from thinnet.dropout._dropout import Dropout, apply_mask
 from thinnet.dropout._embedding import EmbeddingDropout
@@ -15,13 +17,18 @@ from thinnet.dropout._node import NodeDropout
 from thinnet.dropout._node_sets import node_sets
 from thinnet.dropout._noise import Noise
 from thinnet.dropout._replace import replace_dropout
+from thinnet.dropout._thin import thin
+from thinnet.dropout._weight_mask import WeightMask, weight_masks
 
 __all__ = [
     "LEVELS",
     "AlphaDropout",
     "AttentionDropout",
+    "Chain",
+    "Chains",
     "ChannelDropout",
     "DropBlock2d",
+    "DropConnect",
     "DropPath",
     "Dropout",
     "DropoutLayer",
@@ -30,9 +37,13 @@ __all__ = [
     "LockedDropout",
     "NodeDropout",
     "Noise",
+    "WeightMask",
     "apply_mask",
     "keep_mask",
     "node_sets",
     "replace_dropout",
+    "thin",
+    "thinnable",
     "threshold",
+    "weight_masks",
 ]

@@ -1,0 +1,222 @@
+"""Where a network has nodes that can be removed whole: written by linear layers, read by one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._channel import ChannelDropout
+from thinnet.dropout._dropout import Dropout
+from thinnet.dropout._elementwise import is_elementwise, is_homogeneous, is_pooling, is_reshape, name_of
+from thinnet.dropout._node import NodeDropout
+
+LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Layers that write and read nodes: features, or channels."""
+
+_DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Nodes that are removed together with all their connections.
+
+    Args:
+        producers: names of the layers whose outputs they are, in the order they run; none for the model's inputs.
+        consumer: name of the one layer that reads them.
+        dropouts: names of the dropout layers on the way.
+    """
+
+    producers: tuple[str, ...]
+    consumer: str
+    dropouts: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every module of it."""
+        return (*self.producers, *self.dropouts, self.consumer)
+
+
+@dataclass
+class Chains:
+    """What `thin` finds in a model; it prints as a list.
+
+    Attributes:
+        found: the nodes that can be removed: the model's inputs first, then in the order of the layers.
+        left: for each other linear layer, why all the nodes that it reads stay.
+    """
+
+    found: list[Chain] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+
+    def leave(self, chain: Chain, why: str) -> None:
+        """Take a chain back."""
+        self.found.remove(chain)
+        self.left[chain.consumer] = why
+
+    def __str__(self) -> str:
+        found = [f"{' and '.join(chain.producers) or 'input'} -> {chain.consumer}" for chain in self.found]
+        return "\n".join([*found, *(f"{name} keeps its inputs: {why}" for name, why in self.left.items())])
+
+
+class _Stays(Exception):
+    """Why all the nodes that a layer reads stay."""
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, (DropoutLayer, *LINEAR)) or super().is_leaf_module(m, module_qualified_name)
+
+
+def thinnable(model: nn.Module) -> Chains:
+    """The nodes of a model that `thin` can remove, and why the others stay; nothing is changed.
+
+    Nodes are the outputs of `Linear` or convolution layers that pass through elementwise operations and dropout
+    (channels through pooling, too), alone or combined with each other, into one layer of the same kind; and the inputs
+    of the model that one layer reads. The feed-forward nodes of torch's transformer layers are among them.
+
+    Args:
+        model: any module. `torch.fx` reads it; where it cannot read a `forward`, it reads those of the children.
+
+    Returns:
+        The chains, by names of modules.
+
+    Example:
+        >>> import thinnet as tn
+        >>> from torch import nn
+        >>> layers = nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 2)
+        >>> print(tn.thinnable(nn.Sequential(*layers)))
+        input -> 0
+        0 -> 2
+        4 keeps its inputs: LayerNorm '3' before it reads all nodes of a row: without some it gives others
+    """
+    chains = Chains()
+    modes = [(module, module.training) for module in model.modules()]
+    model.train()  # thinning acts in training: that is the graph to read
+    try:
+        _read(model, "", chains)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    for name, module in model.named_modules():
+        if type(module) in (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer):
+            at = f"{name}." if name else ""
+            if is_elementwise(module.activation):
+                chains.found.append(Chain((f"{at}linear1",), f"{at}linear2", (f"{at}dropout",)))
+            else:
+                chains.left[f"{at}linear2"] = f"{module.activation} is not known to be elementwise"
+    aliases = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
+    for chain in chains.found.copy():
+        if shared := [name for name in chain.names if aliases[id(model.get_submodule(name))] > 1]:
+            chains.leave(chain, f"'{shared[0]}' stands in the model under several names")
+    return chains
+
+
+def _read(module: nn.Module, prefix: str, chains: Chains) -> None:
+    """Add the chains of a module; of its children where it cannot be traced."""
+    try:
+        graph = _Tracer().trace(module)
+    except Exception:  # whatever a forward does with what is no tensor
+        for name, child in module.named_children():
+            if isinstance(child, LINEAR):
+                chains.left[prefix + name] = f"torch.fx cannot read the forward of {type(module).__name__} around it"
+            elif not _Tracer().is_leaf_module(child, name):
+                _read(child, f"{prefix}{name}.", chains)
+        return
+    layers = dict(module.named_modules())
+    found = []
+    for node in graph.nodes:
+        if node.op == "call_module" and isinstance(layers[node.target], LINEAR):
+            try:
+                found.append(_behind(node, layers))
+            except _Stays as why:
+                chains.left[prefix + node.target] = str(why)
+    calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    uses = Counter(name for chain in found for name in set(chain.dropouts))
+    for chain in found:
+        once = (*chain.producers, chain.consumer, *(name for name in chain.dropouts if uses[name] < calls[name]))
+        again = [name for name in once if calls[name] > 1]
+        if again:
+            chains.left[prefix + chain.consumer] = f"'{prefix}{again[0]}' is used in other places too"
+        elif chain.producers or not prefix:  # the inputs of a part of the model are other nodes of it
+            producers, dropouts = (
+                tuple(prefix + name for name in names) for names in (chain.producers, chain.dropouts)
+            )
+            chains.found.append(Chain(producers, prefix + chain.consumer, dropouts))
+
+
+def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
+    """The chain of the nodes that a layer reads."""
+    region: dict[fx.Node, Any] = {}
+    ahead = list(reader.all_input_nodes)
+    while ahead:
+        node = ahead.pop()
+        if node in region:
+            continue
+        region[node] = operation = layers[str(node.target)] if node.op == "call_module" else node.target
+        if not _is_source(node, operation):
+            _pass(node, operation)
+            ahead += node.all_input_nodes
+    for node in region:
+        for user in node.users:
+            if user is not reader and user not in region:
+                other = layers.get(str(user.target), user.target)
+                raise _Stays(f"{name_of(user, other)} reads the same nodes")
+    ordered = [(node, region[node]) for node in reader.graph.nodes if node in region]
+    sources = [(node, operation) for node, operation in ordered if _is_source(node, operation)]
+    writers = [(str(node.target), layer) for node, layer in sources if node.op != "placeholder"]
+    reading = layers[str(reader.target)]
+    if writers and len(writers) < len(sources):
+        raise _Stays("nodes of a layer and the model's inputs meet before it")
+    if not writers and not isinstance(reading, nn.Linear):
+        raise _Stays("inputs of a convolution are channels of an image, not nodes")
+    for name, layer in (*writers, (str(reader.target), reading)):
+        if type(layer) is not type(reading) or type(layer) not in LINEAR or getattr(layer, "groups", 1) != 1:
+            raise _Stays(f"{type(layer).__name__} '{name}' is not of a kind that can be cut here")
+        outputs, inputs = _weight(layer).shape[0], _weight(reading).shape[1]
+        if layer is not reading and outputs != inputs:
+            raise _Stays(f"'{name}' writes {outputs} nodes, it reads {inputs}")
+    behind_dropout: set[fx.Node] = set()
+    for node, operation in ordered:
+        drops = _drops(operation)
+        if not behind_dropout.isdisjoint(node.all_input_nodes):
+            if not (drops or is_homogeneous(operation) or is_pooling(operation) or is_reshape(operation)):
+                raise _Stays(f"{name_of(node, operation)} comes behind its dropout, not before")
+            drops = True
+        if writers and is_reshape(operation):
+            raise _Stays(f"{name_of(node, operation)} arranges the nodes anew")
+        if drops:
+            behind_dropout.add(node)
+    dropouts = tuple(str(node.target) for node, operation in ordered if _drops(operation))
+    return Chain(tuple(name for name, _ in writers), str(reader.target), dropouts)
+
+
+def _is_source(node: fx.Node, operation: Any) -> bool:
+    return node.op == "placeholder" or isinstance(operation, LINEAR)
+
+
+def _drops(operation: Any) -> bool:
+    """Whether it is dropout that node removal can stand for: of elements, nodes or channels, to zero."""
+    return isinstance(
+        operation, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, Dropout, NodeDropout, ChannelDropout)
+    )
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    return cast(nn.Linear, layer).weight
+
+
+def _pass(node: fx.Node, operation: Any) -> None:
+    """Raise where nodes do not pass through an operation one by one."""
+    if _drops(operation) or is_elementwise(operation) or is_pooling(operation) or is_reshape(operation):
+        return
+    name = name_of(node, operation)
+    if isinstance(operation, nn.LayerNorm | nn.GroupNorm | nn.RMSNorm | nn.Softmax):
+        raise _Stays(f"{name} before it reads all nodes of a row: without some it gives others")
+    if operation in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d):
+        raise _Stays(f"{name} before it is a function; make it a module, as tn.Dropout")
+    raise _Stays(f"{name} before it does not keep nodes apart, as far as is known")

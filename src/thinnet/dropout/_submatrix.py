@@ -1,0 +1,134 @@
+"""A linear map on the submatrix of the nodes that stay, and its gradient scattered back."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+def submatrix_linear(
+    x_BJ: Tensor, weight_OI: Tensor, bias_O: Tensor | None, outs_K: Tensor | None, ins_J: Tensor | None
+) -> Tensor:
+    r"""y_k = Σ_j W_{o_k, i_j} x_j + b_{o_k}: the linear layer between the nodes that stay.
+
+    Args:
+        x_BJ: values of the input nodes that stay, shape (..., J).
+        weight_OI: W, shape (O, I).
+        bias_O: b, shape (O,), or None.
+        outs_K: the output nodes o_1 < ... < o_K that stay; None is all of them.
+        ins_J: the input nodes i_1 < ... < i_J that stay; None is all of them.
+
+    Returns:
+        y, shape (..., K). The gradients of W and b are of full shape, exactly zero outside of the submatrix.
+    """
+    if outs_K is None and ins_J is None:
+        return F.linear(x_BJ, weight_OI, bias_O)
+    if (
+        weight_OI.device.type == "cpu"
+        and weight_OI.is_contiguous()
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+    ):
+        y: Tensor = _SubmatrixLinear.apply(x_BJ, weight_OI, bias_O, outs_K, ins_J)  # type: ignore[no-untyped-call]
+        return y
+    if outs_K is not None:
+        weight_OI = weight_OI.index_select(0, outs_K)
+        bias_O = None if bias_O is None else bias_O.index_select(0, outs_K)
+    if ins_J is not None:
+        weight_OI = weight_OI.index_select(1, ins_J)
+    return F.linear(x_BJ, weight_OI, bias_O)
+
+
+class _SubmatrixLinear(torch.autograd.Function):
+    """The same on CPU, where torch's own gradient of a gather would cost as much as the matrix products."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, outs: Tensor | None, ins: Tensor | None
+    ) -> Tensor:
+        sub = _gather(weight, outs, ins)
+        b = bias if bias is None or outs is None else bias.index_select(0, outs)
+        ctx.save_for_backward(x, sub, outs, ins)
+        ctx.shape = weight.shape
+        return F.linear(x, sub, b)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        x, sub, outs, ins = ctx.saved_tensors
+        flat = _rows(dy)
+        dx = dw = db = None
+        if ctx.needs_input_grad[0]:
+            dx = dy @ sub
+        if ctx.needs_input_grad[1]:
+            dw = _scatter(flat.t() @ _rows(x), ctx.shape, outs, ins)
+        if ctx.needs_input_grad[2]:
+            db = flat.sum(0)
+            if outs is not None:
+                db = db.new_zeros(ctx.shape[0]).index_copy_(0, outs, db)
+        return dx, dw, db, None, None
+
+
+def _rows(x: Tensor) -> Tensor:
+    """As a matrix of rows."""
+    return x.flatten(0, -2) if x.ndim > 1 else x[None]
+
+
+_BLOCK = 1 << 19
+"""Elements of W at a time: what is gathered by rows stays in the cache until its columns are taken."""
+
+_buffers = threading.local()
+
+
+def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
+    """W[outs][:, ins], its only fresh memory the result."""
+    if ins_J is None:
+        return w_OI if outs_K is None else w_OI.index_select(0, outs_K)
+    if outs_K is None:
+        return w_OI.index_select(1, ins_J)
+    sub = w_OI.new_empty(len(outs_K), len(ins_J))
+    rows = max(1, _BLOCK // max(1, w_OI.shape[1]))
+    buffer = _buffer(min(rows, len(outs_K)), w_OI, w_OI.shape[1])
+    for start in range(0, len(outs_K), rows):
+        outs = outs_K[start : start + rows]
+        whole = torch.index_select(w_OI, 0, outs, out=buffer[: len(outs)])
+        torch.index_select(whole, 1, ins_J, out=sub[start : start + rows])
+    return sub
+
+
+def _scatter(sub_KJ: Tensor, shape: torch.Size, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
+    """The matrix of that shape whose submatrix is `sub` and whose other elements are 0, every element written once."""
+    full = sub_KJ.new_empty(shape)
+    if ins_J is None and outs_K is not None:
+        return full.zero_().index_copy_(0, outs_K, sub_KJ)
+    if outs_K is None:
+        return full.zero_().index_copy_(1, ins_J, sub_KJ) if ins_J is not None else sub_KJ
+    assert ins_J is not None
+    rows = min(max(1, _BLOCK // max(1, shape[1])), shape[0])
+    # rows of a block are put together in the buffer, whose last row stays zero for the nodes that were removed
+    buffer = _buffer(rows + 1, sub_KJ, shape[1]).zero_()
+    place_O = torch.full((shape[0],), -1)
+    place_O[outs_K] = torch.arange(len(outs_K))
+    starts = range(0, shape[0], rows)
+    cuts = torch.searchsorted(outs_K, torch.tensor([*starts, shape[0]])).tolist()
+    for start, low, high in zip(starts, cuts, cuts[1:], strict=False):
+        buffer[: high - low].scatter_(1, ins_J.expand(high - low, -1), sub_KJ[low:high])
+        place = place_O[start : start + rows]
+        place = torch.where(place < 0, rows, place - low)
+        torch.index_select(buffer, 0, place, out=full[start : start + rows])
+    return full
+
+
+def _buffer(rows: int, like: Tensor, columns: int) -> Tensor:
+    """Memory of this thread that is used again."""
+    buffer: Tensor | None = getattr(_buffers, "rows", None)
+    size = rows * columns
+    if buffer is None or buffer.dtype != like.dtype or buffer.numel() < size:
+        buffer = _buffers.rows = torch.empty(max(size, _BLOCK), dtype=like.dtype)
+    return buffer[:size].view(rows, columns)

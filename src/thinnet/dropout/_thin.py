@@ -1,0 +1,252 @@
+"""Networks that train without the nodes that dropout removes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Literal, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from thinnet.dropout._base import DropoutLayer
+from thinnet.dropout._chains import Chain, thinnable
+from thinnet.dropout._channel import ChannelDropout
+from thinnet.dropout._mask import threshold
+from thinnet.dropout._node import NodeDropout
+from thinnet.dropout._node_sets import node_sets
+from thinnet.dropout._submatrix import submatrix_linear
+
+
+def thin(
+    model: nn.Module,
+    p: float | Mapping[str, float] | None = 0.5,
+    input_p: float = 0.0,
+    *,
+    groups: int = 1,
+    generator: Generator | None = None,
+) -> nn.Module:
+    r"""Make a network train on submatrices: dropout removes nodes with all their connections, and costs less than none.
+
+    At every iteration each hidden layer keeps a random set of its nodes, the same one for all rows, and forward and
+    backward run on the kept nodes only. Between layers with the sets O and I that stay,
+
+    $$y_O = W_{OI} \, \frac{x_I}{1 - p} + b_O,$$
+
+    so the expectation is kept as dropout keeps it, and the products shrink to about (1 − p)² of the work. Gradients
+    have their full shape, exactly zero for what was removed. Parameters, their names and the state dict stay as they
+    are, so optimizers, `attach` and checkpoints do not notice; in eval mode it is the dense network.
+
+    Args:
+        model: any module; `thinnable(model)` says what can be thinned and why the rest stays. It is changed in place:
+            its linear layers become thin ones, and the dropout layers between them become the identity.
+        p: the rate at which hidden nodes are removed, in [0, 1]: one for all; rates by glob patterns over the names of
+            the layers that write the nodes, the first that matches, other layers staying as they are; or None, the
+            rates of the dropout layers that stand there already.
+        input_p: the rate at which the model's inputs (features) are removed, in [0, 1].
+        groups: G parts of the rows (along the first dimension), each with its own set of nodes. With 2 groups at
+            p = 0.5 the sets are complementary halves: every node trains at every step, at more cost.
+        generator: source of the sets, on the model's device; None is torch's default one.
+
+    Returns:
+        The model itself.
+
+    Raises:
+        TypeError: if p is no rate.
+        ValueError: if there is nothing to thin, a rate is outside [0, 1], a pattern matches nothing, or it is thin
+            already.
+
+    Example:
+        A step costs less, and prediction is the dense network's.
+
+        >>> import torch, thinnet as tn
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 8, bias=False), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
+        >>> x = torch.randn(5, 4)
+        >>> before = model.eval()(x)
+        >>> thinned = tn.thin(model, p=0.5)
+        >>> bool((thinned.eval()(x) == before).all())
+        True
+        >>> thinned.train()(x).sum().backward()
+        >>> int((thinned[0].weight.grad != 0).any(1).sum()) <= 4  # four of eight nodes stayed
+        True
+
+    References:
+        Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: A Simple Way to Prevent Neural Networks from
+        Overfitting", 2014.
+    """
+    if groups < 1:
+        raise ValueError(f"thin: `groups` must be >= 1, got {groups}.")
+    if any(isinstance(module, _Thin) for module in model.modules()):
+        raise ValueError("thin: the model is thin already; load its state dict into a new one to thin it otherwise.")
+    chains = thinnable(model)
+    rates = _rates(model, chains.found, p, input_p)
+    if not rates:
+        raise ValueError(
+            f"thin: found nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}. {chains}"
+        )
+    for chain, rate in rates.items():
+        reader = _thinned(model.get_submodule(chain.consumer))
+        writers = [_thinned(model.get_submodule(name)) for name in chain.producers]
+        if isinstance(reader, ThinLinear):
+            nodes: DropoutLayer = NodeDropout(rate, groups, generator=generator)
+        else:
+            nodes = ChannelDropout(rate, dims=cast(Literal[1, 2, 3], reader.trailing - 1), generator=generator)
+        # a child of the reader, so that it is found where dropout is looked for
+        reader.nodes = nodes
+        reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else reader)
+        for writer in writers:
+            writer.link_out = link
+        for name in chain.dropouts:
+            parent, _, child = name.rpartition(".")
+            setattr(model.get_submodule(parent), child, nn.Identity())
+    return model
+
+
+def _rates(
+    model: nn.Module, chains: list[Chain], p: float | Mapping[str, float] | None, input_p: float
+) -> dict[Chain, float]:
+    """The rate of each chain that gets one."""
+    given = p if isinstance(p, Mapping) else {"*": p}
+    for rate in (*given.values(), input_p):
+        if rate is not None:
+            threshold(rate)
+    inputs = [chain for chain in chains if not chain.producers]
+    if input_p and not inputs:
+        raise ValueError(f"thin: `input_p` is {input_p}, but no Linear alone reads the inputs of the model.")
+    rates = {chain: input_p for chain in inputs if input_p}
+    used = set()
+    for chain in chains:
+        matching = [pattern for pattern in given for name in chain.producers if fnmatchcase(name, pattern)]
+        if matching:
+            used.add(matching[0])
+            rate = given[matching[0]]
+            if rate is None:
+                standing = [cast(float, model.get_submodule(name).p) for name in chain.dropouts]
+                rate = 1 - math.prod(1 - q for q in standing)
+            if rate:
+                rates[chain] = rate
+    if isinstance(p, Mapping) and (idle := [pattern for pattern in p if pattern not in used]):
+        names = ", ".join(name for chain in chains for name in chain.producers)
+        raise ValueError(
+            f"thin: `p` has {idle[0]!r}, which matches no layer whose nodes can be removed: {names or 'none'}."
+        )
+    return rates
+
+
+class Link:
+    """Which nodes stay between the layers that write them and the one that reads them.
+
+    Args:
+        nodes: has the rate and the generator.
+        groups: how many sets a draw has.
+        first: the layer that runs first and draws: the reader itself where the nodes are the model's inputs.
+    """
+
+    def __init__(self, nodes: DropoutLayer, groups: int, first: nn.Module) -> None:
+        self.nodes = nodes
+        self.groups = groups
+        self.first = first
+        self.sets: list[Tensor] | None = None
+
+    def of(self, layer: nn.Module, n: int, device: torch.device) -> list[Tensor] | None:
+        """The sets that stay of n nodes, new ones for the first layer; None where all of them do."""
+        if layer is self.first:
+            p, generator = self.nodes.p, self.nodes.generator
+            self.sets = (
+                node_sets(n, p, self.groups, generator=generator, device=device) if layer.training and p else None
+            )
+        return self.sets
+
+
+class _Thin(nn.Module):
+    """A linear layer that computes the nodes that stay from the nodes that stay."""
+
+    link_in: Link | None = None
+    link_out: Link | None = None
+    weight: Tensor
+    bias: Tensor | None
+    trailing: int
+    """Dimensions of an input from its nodes on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """y_O = W_OI x_I / (1 − p) + b_O in training; the whole layer in eval mode."""
+        ins = outs = None
+        if self.link_in is not None:
+            ins = self.link_in.of(self, x.shape[-self.trailing], x.device)
+            self.link_in.sets = None
+            if ins is None:
+                # nothing was removed; where the network is sampled in eval mode, masks are
+                x = self.link_in.nodes(x)
+        if self.link_out is not None:
+            outs = self.link_out.of(self, self.weight.shape[0], x.device)
+        sets = ins or outs
+        if sets is None:
+            return super().forward(x)  # type: ignore[no-any-return]
+        parts = x.tensor_split(len(sets)) if len(sets) > 1 and x.ndim > self.trailing else (x,)
+        whole = [None] * len(sets)
+        y = [self._part(*of_group) for of_group in zip(parts, outs or whole, ins or whole, strict=False)]
+        return torch.cat(y) if len(y) > 1 else y[0]
+
+    def _part(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
+        if ins is not None and self.link_in is not None:
+            if self.link_in.first is self:
+                x = x.index_select(-self.trailing, ins)
+            p = self.link_in.nodes.p
+            x = x * (1 / (1 - p) if p < 1 else 0.0)
+        return self.cut(x, outs, ins)
+
+    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
+        """The layer between the nodes that stay."""
+        raise NotImplementedError
+
+
+class ThinLinear(_Thin, nn.Linear):  # type: ignore[misc]
+    """`torch.nn.Linear`, thin in training; `thin` makes it."""
+
+    trailing = 1
+
+    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
+        """W_OI x_I + b_O."""
+        return submatrix_linear(x, self.weight, self.bias, outs, ins)
+
+
+class _ThinConv(_Thin):
+    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
+        """W_OI * x_I + b_O."""
+        weight, bias = self.weight, self.bias
+        if outs is not None:
+            weight, bias = weight.index_select(0, outs), None if bias is None else bias.index_select(0, outs)
+        if ins is not None:
+            weight = weight.index_select(1, ins)
+        return self._conv_forward(x, weight, bias)  # type: ignore[no-any-return, operator]
+
+
+class ThinConv1d(_ThinConv, nn.Conv1d):
+    """`torch.nn.Conv1d`, thin in training; `thin` makes it."""
+
+    trailing = 2
+
+
+class ThinConv2d(_ThinConv, nn.Conv2d):
+    """`torch.nn.Conv2d`, thin in training; `thin` makes it."""
+
+    trailing = 3
+
+
+class ThinConv3d(_ThinConv, nn.Conv3d):
+    """`torch.nn.Conv3d`, thin in training; `thin` makes it."""
+
+    trailing = 4
+
+
+_KINDS = {nn.Linear: ThinLinear, nn.Conv1d: ThinConv1d, nn.Conv2d: ThinConv2d, nn.Conv3d: ThinConv3d}
+
+
+def _thinned(layer: nn.Module) -> _Thin:
+    """The same object, of the thin class: parameters, hooks and whatever refers to it stay."""
+    if not isinstance(layer, _Thin):
+        layer.__class__ = _KINDS[type(layer)]
+    assert isinstance(layer, _Thin)
+    return layer
