@@ -8,30 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from thinnet.dropout import splitmix64_
 from thinnet.stack._layer import Drop
 from thinnet.stack._workspace import Workspace
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
-
-
-# constants of splitmix64 (Steele, Lea, Flood 2014)
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_FIRST = _signed(0xBF58476D1CE4E5B9)
-_SECOND = _signed(0x94D049BB133111EB)
-
-
-def _splitmix64(z: Tensor, t: Tensor) -> Tensor:
-    """The finalizer of splitmix64, in place on int64; t is scratch of z's shape."""
-    z.mul_(_GOLDEN)
-    for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
-        # torch shifts int64 with its sign: the mask makes the shift logical, without which z's top bit is lost
-        torch.bitwise_right_shift(z, shift, out=t)
-        z.bitwise_xor_(t.bitwise_and_((1 << (64 - shift)) - 1))
-        if factor != 1:
-            z.mul_(factor)
-    return z
 
 
 def member_bits(seeds_K: Tensor, shape: tuple[int, ...], workspace: Workspace, *, draw: int, layer: int) -> Tensor:
@@ -41,11 +20,11 @@ def member_bits(seeds_K: Tensor, shape: tuple[int, ...], workspace: Workspace, *
     """
     scratch_K = torch.empty_like(seeds_K)
     # the keys go through the hash themselves: neighbouring seeds and draws must not give shifted copies of one sequence
-    keys_K = _splitmix64(_splitmix64(seeds_K + (draw << 8) + layer, scratch_K) + seeds_K, scratch_K)
+    keys_K = splitmix64_(splitmix64_(seeds_K + (draw << 8) + layer, scratch_K) + seeds_K, scratch_K)
     counter_W = torch.arange(-(-math.prod(shape) // 4), dtype=torch.int64, device=seeds_K.device)
     shape_KW = (len(seeds_K), len(counter_W))
     bits_KW, scratch_KW = (workspace.take(shape_KW, torch.int64, seeds_K.device) for _ in range(2))
-    _splitmix64(torch.add(keys_K.unsqueeze(-1), counter_W, out=bits_KW), scratch_KW)
+    splitmix64_(torch.add(keys_K.unsqueeze(-1), counter_W, out=bits_KW), scratch_KW)
     workspace.give(scratch_KW)
     return bits_KW
 

@@ -1,0 +1,46 @@
+"""Random words that are a function of a key and a position, and of nothing else."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 64) if word >> 63 else word
+
+
+# constants of splitmix64 (Steele, Lea, Flood 2014)
+_GOLDEN = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+
+def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
+    """The numbers that splitmix64 gives at positions z of its sequence, in place on int64.
+
+    Args:
+        z: positions, int64.
+        scratch: memory of z's shape; None takes its own.
+
+    Returns:
+        z, now uniform over all of int64 for distinct positions.
+
+    Example:
+        >>> import torch
+        >>> from thinnet.dropout import splitmix64_
+        >>> hex(splitmix64_(torch.tensor([1])).item() % 2**64)  # the first number of the sequence of seed 0
+        '0xe220a8397b1dcdaf'
+
+    References:
+        Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+    """
+    scratch = torch.empty_like(z) if scratch is None else scratch
+    z.mul_(_GOLDEN)
+    for shift, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+        # torch shifts int64 with its sign: the mask makes the shift logical, without which z's top bit is lost
+        torch.bitwise_right_shift(z, shift, out=scratch)
+        z.bitwise_xor_(scratch.bitwise_and_((1 << (64 - shift)) - 1))
+        if factor != 1:
+            z.mul_(factor)
+    return z
