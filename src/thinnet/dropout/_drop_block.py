@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-from collections import Counter
+from collections.abc import Iterator
 
 import torch
 from torch import Generator, Tensor
@@ -82,29 +81,33 @@ class DropBlock2d(DropoutLayer):
         return f"p={self.p}, size={self.size}"
 
 
-@functools.lru_cache(maxsize=256)
 def block_decay(p: float, height: int, width: int, h: int, w: int) -> float:
-    """The u = −log(1 − γ) for which blocks of h × w drop a share p of a map: log Σ_i e^{−u n_i} = log(HW (1 − p))."""
+    """The u = −log(1 − γ) for which blocks of h × w drop a share p of a map: Σ_i e^{−u n_i} = HW (1 − p)."""
     if p == 1:
         return math.inf
-    counts: Counter[int] = Counter()
-    rows, columns = (Counter(_blocks_over(size, b).tolist()) for size, b in ((height, h), (width, w)))
-    for row, column in itertools.product(rows, columns):
-        counts[row * column] += rows[row] * columns[column]
+    lines = list(_units_under(height, h)), list(_units_under(width, w))
+    counts = [(row * column, rows * columns) for (row, rows), (column, columns) in itertools.product(*lines)]
     u, aim = 0.0, math.log1p(-p)
-    # the left side is convex and falls, so Newton's steps come from the left and never pass the root
+    # the logarithm of the sum is convex and falls: Newton's steps come from the left and never pass the root
     for _ in range(100):
-        parts = {n: count * math.exp(-u * n) / (height * width) for n, count in counts.items()}
-        share = sum(parts.values())
-        step = (math.log(share) - aim) * share / sum(n * part for n, part in parts.items())
+        stay = [(n, count / (height * width) * math.exp(-u * n)) for n, count in counts]
+        share = sum(part for _, part in stay)
+        step = (math.log(share) - aim) * share / sum(n * part for n, part in stay)
         u += step
         if step <= 1e-15 * u:
             break
     return u
 
 
-def _blocks_over(length: int, block: int, device: torch.device | None = None) -> Tensor:
-    """How many blocks inside a line of `length` lie over each of its units."""
+def _units_under(length: int, block: int) -> Iterator[tuple[int, int]]:
+    """How many units of a line lie in 1, 2, ... of the blocks inside it, as (blocks, units)."""
+    most = min(block, length - block + 1)
+    yield from ((blocks, 2) for blocks in range(1, most))
+    yield most, length - 2 * (most - 1)
+
+
+def _blocks_over(length: int, block: int, device: torch.device) -> Tensor:
+    """In how many of the blocks inside a line each of its units lies."""
     place = torch.arange(length, device=device)
     return torch.minimum(place + 1, length - place).clamp(max=min(block, length - block + 1))
 

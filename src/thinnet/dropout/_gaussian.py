@@ -47,4 +47,4 @@ class GaussianDropout(DropoutLayer):
     def perturb(self, x: Tensor, noise: Noise) -> Tensor:
         """ξ ∘ x."""
         deviation = math.sqrt(self.p / (1 - self.p))
-        return x * noise.normal(x.shape, x.dtype.to_real(), x.device).mul_(deviation).add_(1)
+        return x * noise.normal(x.shape, x.real.dtype, x.device).mul_(deviation).add_(1)

@@ -38,7 +38,7 @@ class Noise:
         if share > k:
             k = (torch.rand((), generator=self.generator, device=device) < share - k) + k
         order = torch.randperm(n, generator=self.generator, device=device)
-        rank = torch.empty_like(order).scatter_(0, order, torch.arange(n, device=device))
+        rank = torch.zeros_like(order).index_put((order,), torch.arange(n, device=device))
         start = torch.arange(groups, device=device)[:, None] * n // groups
         return (rank - start) % n < k
 
