@@ -4,6 +4,7 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import grad, vmap
 
 import thinnet as tn
@@ -66,17 +67,40 @@ def test_gradients_by_differences() -> None:
     assert torch.autograd.gradgradcheck(lambda x: layer(0.4)(x**2), (x,))
 
 
-def test_one_byte_an_element_is_kept_for_backward() -> None:
+@pytest.mark.parametrize("p", [0.1, 0.5])
+@pytest.mark.parametrize("strided", [False, True])
+def test_more_than_a_chunk_at_once(p: float, strided: bool) -> None:
+    x = torch.randn(3, (1 << 18) + 7, dtype=torch.float64, requires_grad=True)
+    x_or_view = x.T if strided else x
+    y = layer(p)(x_or_view)
+    upstream = torch.randn(y.shape, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(y, x_or_view, upstream, create_graph=True)
+    multipliers = (y != 0).double() * exact_scale(p)
+    assert y.stride() == x_or_view.stride()
+    torch.testing.assert_close(y, x_or_view * multipliers, rtol=1e-15, atol=0)
+    torch.testing.assert_close(slope, upstream * multipliers, rtol=1e-15, atol=0)
+    (again,) = torch.autograd.grad(slope.sum(), upstream)
+    assert torch.equal(again, multipliers)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("n", [1000, (1 << 18) + 1000])
+def test_one_byte_an_element_is_kept_for_backward(p: float, n: int) -> None:
     sizes: list[int] = []
 
     def pack(t: Tensor) -> Tensor:
         sizes.append(t.nbytes)
         return t
 
-    x = torch.ones(1000, requires_grad=True)
+    x = torch.ones(n, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        layer(0.5)(x)
-    assert sum(sizes) <= 1000
+        layer(p)(x)
+    assert sizes == [n]
+
+
+def test_tensors_without_numbers_keep_their_shape() -> None:
+    with FakeTensorMode():
+        assert layer(0.1)(torch.ones(4, 5)).shape == (4, 5)
 
 
 def test_eval_is_the_identity() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
@@ -13,6 +12,10 @@ from thinnet.dropout._base import DropoutLayer
 from thinnet.dropout._broadcast import scale_kept
 from thinnet.dropout._mask import LEVELS, threshold
 from thinnet.dropout._noise import Noise
+from thinnet.dropout._whole_mask import whole_mask
+
+_CHUNK = 1 << 18
+"""Elements at a time whose multipliers stay in the cache."""
 
 
 def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = False) -> Tensor:
@@ -21,59 +24,37 @@ def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = 
     Autograd keeps one byte for each element of M.
     """
     # as bytes, not bool: torch multiplies by a byte three times as fast
-    kept, scale = mask.view(torch.uint8), LEVELS / max(keep_threshold, 1)
+    kept, scale = mask.view(torch.uint8), LEVELS / keep_threshold if keep_threshold else 0.0
     if kept.shape != x.shape:
         return scale_kept(x, kept, scale, inplace=inplace)
     if inplace:
         return x.mul_(kept).mul_(scale)
-    if torch._C._are_functorch_transforms_active():
-        return (x * kept).mul_(scale)
-    y: Tensor = _Masked.apply(x, kept, scale)  # type: ignore[no-untyped-call]
-    return y
+    if x.numel() > _CHUNK and x.is_contiguous() and not _left_to_torch(x):
+        y: Tensor = _InChunks.apply(x, kept, scale)  # type: ignore[no-untyped-call]
+        return y
+    # the mask first: scale · M cannot overflow
+    return (x * kept) * scale
 
 
-class _Masked(torch.autograd.Function):
-    """Scale · M ∘ x in one pass over x, and one pass back."""
+class _InChunks(torch.autograd.Function):
+    """Scale · M ∘ x, its only fresh memory the result.
+
+    Mixed types make torch widen the whole mask into a temporary, whose pages cost more than the arithmetic.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(kept)
         ctx.scale = scale
-        if x.device.type == "cpu" and x.is_contiguous() and x.numel() >= _SMALL:
-            return _multiply_in_chunks(x, kept, scale)
-        # the mask first: scale · M cannot overflow
-        return torch.addcmul(x.new_zeros(()), kept, x, value=scale)
+        y = torch.empty_like(x)
+        for part_x, part_kept, part_y in zip(*(torch.split(t.view(-1), _CHUNK) for t in (x, kept, y)), strict=True):
+            torch.mul(part_x, part_kept, out=part_y).mul_(scale)
+        return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (kept,) = ctx.saved_tensors
-        return _Masked.apply(grad, kept, ctx.scale), None, None  # type: ignore[no-untyped-call]
-
-
-_CHUNK = 1 << 18
-"""Elements at a time whose multipliers stay in the cache."""
-
-_SMALL = 1 << 12
-"""Below this many elements, a call costs more than the memory that chunks save."""
-
-_buffers = threading.local()
-
-
-def _multiply_in_chunks(x: Tensor, kept: Tensor, scale: float) -> Tensor:
-    """Scale · M ∘ x, its only fresh memory the result.
-
-    Mixed types make torch widen the whole mask into a temporary, whose pages cost more than the arithmetic.
-    """
-    y = torch.empty_like(x)
-    flat_x, flat_y, flat_kept = x.view(-1), y.view(-1), kept.view(-1)
-    multipliers = getattr(_buffers, "multipliers", None)
-    if multipliers is None or multipliers.dtype != x.dtype:
-        multipliers = _buffers.multipliers = torch.empty(_CHUNK, dtype=x.dtype)
-    for start in range(0, flat_x.numel(), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        part = multipliers[: flat_kept[chunk].numel()].copy_(flat_kept[chunk]).mul_(scale)
-        torch.mul(flat_x[chunk], part, out=flat_y[chunk])
-    return y
+        return _InChunks.apply(grad.contiguous(), kept, ctx.scale), None, None  # type: ignore[no-untyped-call]
 
 
 class Dropout(DropoutLayer):
@@ -81,8 +62,8 @@ class Dropout(DropoutLayer):
 
     $$y = \frac{M \circ x}{1 - p}, \qquad M_i \sim \mathrm{Bernoulli}(1 - p)$$
 
-    What `torch.nn.Dropout` does, with the same signature, but on CPU with masks from 8 or 16 random bits an element. So
-    p is rounded to the nearest of 1/65536, ..., 65535/65536 (0 and 1 stay what they are: a p too close to them becomes
+    What `torch.nn.Dropout` does, with the same signature, but on CPU with masks from a few random bits an element: p is
+    rounded to the nearest of 1/65536, ..., 65535/65536 (0 and 1 stay what they are: a p too close to them becomes
     1/65536 or 65535/65536), and the rate and the division are exact for the rounded p. On other devices, when compiled
     and under `torch.func` transforms, it is torch's own dropout, unless a generator is given.
 
@@ -117,10 +98,15 @@ class Dropout(DropoutLayer):
 
     def perturb(self, x: Tensor, noise: Noise) -> Tensor:
         """M ∘ x / (1 − p)."""
-        if type(noise) is Noise and noise.generator is None and _left_to_torch(x):
+        own = type(noise) is Noise
+        if own and noise.generator is None and _left_to_torch(x):
             return F.dropout(x, self.p, True, self.inplace)
-        t = threshold(self.p)
-        return apply_mask(x, noise.keep(x.shape, self.p, x.device), t, inplace=self.inplace)
+        # a subclass of Tensor may be a fake without numbers
+        if own and x.device.type == "cpu" and type(x) is Tensor and not torch.compiler.is_compiling():
+            mask = whole_mask(x.shape, threshold(self.p), generator=noise.generator)
+        else:
+            mask = noise.keep(x.shape, self.p, x.device)
+        return apply_mask(x, mask, threshold(self.p), inplace=self.inplace)
 
     def extra_repr(self) -> str:
         """The settings, as torch's dropout prints them."""

@@ -67,8 +67,9 @@ def keep_mask(
     r"""Random mask M of independent elements with P(M_i = 1) = t_i/65536 exactly.
 
     Every element reads its own 16 bits of a 64-bit random word (8 bits where t is a multiple of 256, which decide
-    just as exactly), so a mask costs one draw for four or eight elements. With t = 0 or t = 65536, given as a number,
-    nothing is drawn.
+    just as exactly), so a mask costs one draw for four or eight elements. Bits are read in the order of the elements:
+    rows that fill whole words are the same whether drawn at once or in parts. With t = 0 or t = 65536, given as a
+    number, nothing is drawn.
 
     Args:
         shape: shape of the mask.
@@ -116,5 +117,10 @@ def _bits(
 ) -> Tensor:
     """Uniform integers over all of `dtype`, several of them read from each 64-bit draw."""
     size = math.prod(shape)
-    words = torch.empty(-(-size * dtype.itemsize // 8), dtype=torch.int64, device=device)
-    return words.random_(-(2**63), None, generator=generator).view(dtype)[:size].view(tuple(shape))
+    words = random_words(-(-size * dtype.itemsize // 8), generator, device)
+    return words.view(dtype)[:size].view(tuple(shape))
+
+
+def random_words(count: int, generator: Generator | None, device: torch.device | str | None) -> Tensor:
+    """Uniform 64-bit integers: torch draws one in the time in which it draws two bytes."""
+    return torch.empty(count, dtype=torch.int64, device=device).random_(-(2**63), None, generator=generator)
