@@ -124,10 +124,10 @@ def test_a_run_goes_on_from_its_state_as_if_never_interrupted() -> None:
 def test_a_state_of_another_kind_is_refused() -> None:
     model = layer()
     attachment = tn.attach(model, tn.Plan(tn.L1(0.25)), optim.SGD(model.parameters()))
-    with pytest.raises(ValueError, match=r"needs the keys 'scale' and 'gains', got \['scale'\]"):
+    with pytest.raises(ValueError, match=r"needs the keys 'scale', 'gains' and 'masks', got \['scale'\]"):
         attachment.load_state_dict({"scale": 1.0})
     with pytest.raises(ValueError, match=r"fc\.weight: not governed by this plan"):
-        attachment.load_state_dict({"scale": 1.0, "gains": {"fc.weight": 1.0}})
+        attachment.load_state_dict({"scale": 1.0, "gains": {"fc.weight": 1.0}, "masks": {}})
 
 
 def test_nothing_keeps_a_discarded_run_alive() -> None:

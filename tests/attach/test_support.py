@@ -124,5 +124,5 @@ def test_a_rule_that_attach_does_not_know_is_refused() -> None:
         dials = ()
 
     model = nn.Linear(3, 2)
-    with pytest.raises(ValueError, match=r"Odd.* on weight is not a penalty, a decay or a constraint"):
+    with pytest.raises(ValueError, match=r"Odd.* on weight is not a penalty, a decay, a constraint or DropConnect"):
         tn.attach(model, tn.Plan(Odd()), optim.SGD(model.parameters()))

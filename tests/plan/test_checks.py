@@ -88,6 +88,13 @@ def test_a_parameter_that_the_optimizer_does_not_step() -> None:
     assert found(tn.Plan(tn.L2(1.0)), PLAIN, sgd(PLAIN[0])) == [("not-in-optimizer", "2.weight")]
 
 
+def test_dropconnect_needs_no_optimizer_and_a_rate() -> None:
+    assert found(tn.Plan(tn.DropConnect(0.5)), PLAIN, sgd(PLAIN[0])) == []
+    both = found(tn.Plan(tn.DropConnect(0.5) + tn.MaxNorm(1.0)), PLAIN, sgd(PLAIN[0]))
+    assert both == [("not-in-optimizer", "2.weight")]
+    assert found(tn.Plan({"0.weight": tn.DropConnect(0.0)}), PLAIN) == [("zero-strength", "0.weight")]
+
+
 def test_a_frozen_parameter() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     model[0].requires_grad_(False)

@@ -20,6 +20,7 @@ RULES = st.one_of(
     st.just(tn.UnitNorm()),
     st.just(tn.NonNegative()),
     st.builds(tn.ElasticNet, STRENGTHS, STRENGTHS),
+    st.builds(tn.DropConnect, st.floats(0, 1), st.none() | st.integers(0, 2**64)),
     st.builds(tn.GroupLasso, STRENGTHS, by=st.sampled_from(["outputs", "inputs"])),
     st.lists(STRENGTHS, min_size=1, max_size=3).map(lambda s: tn.L1(torch.tensor(s, dtype=torch.float64))),
 )

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.attach._attachment import ATTACHED, Attachment, Mode
+from thinnet.attach._connections import Connections
 from thinnet.attach._support import refuse
 from thinnet.errors import NoEffectWarning, PlanWarning
 from thinnet.plan import Finding, Plan
@@ -31,6 +32,8 @@ def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "ste
        per-coordinate metric (Adam's denominator). Zeros are exactly zero, and the point where training comes to rest is
        a minimum of loss + P;
     5. constraints: the projection.
+
+    `DropConnect` acts elsewhere: whenever a layer runs in training mode, whatever the optimizer, until `detach`.
 
     A penalty's gradient is added after any clipping of gradients done before `step()`. Steps that a `GradScaler` skips
     are skipped here too. Under `maximize=True` the penalties are subtracted from what is maximized.
@@ -57,7 +60,8 @@ def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "ste
             this optimizer, or another attachment acts on the same parameter in the same optimizer.
 
     Warns:
-        NoEffectWarning: rules of zero strength, frozen parameters, parameters that are not in the optimizer.
+        NoEffectWarning: rules of zero strength, frozen parameters, parameters that are not in the optimizer; and at a
+            step, a weight under DropConnect whose layer was never called.
         PlanWarning: every other finding of `plan.findings(model, optimizer)`.
 
     Example:
@@ -89,6 +93,7 @@ def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "ste
         raise ValueError(f"attach: {' '.join(map(str, unmatched))}")
     bindings = plan.bind(model)
     refuse(bindings, optimizer, mode == "step")
+    connections = Connections(model, bindings)
     for other in ATTACHED.get(optimizer, ()):
         twice = {id(b.parameter) for b in other.bindings} & {id(b.parameter) for b in bindings}
         if twice:
@@ -98,7 +103,7 @@ def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "ste
                 "first, or put all rules in one plan."
             )
     _warn(findings)
-    return Attachment(bindings, optimizer, mode)
+    return Attachment(bindings, optimizer, mode, connections)
 
 
 def _warn(findings: tuple[Finding, ...]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from thinnet.attach._connections import Connections
 from thinnet.attach._in_place import Scratch
 from thinnet.attach._metric import Metric, Moment, metric_of, next_gain, number, observe
 from thinnet.attach._summary import Summary
@@ -32,16 +33,20 @@ class Attachment:
         bindings: the weights and their rules.
         optimizer: the optimizer whose step they act around.
         mode: "step" or "cost", see `attach`.
+        connections: the masks on the weights, on which they are put.
 
     Attributes:
         bindings: the weights and their rules, with the plan's own strengths.
         mode: how the penalties act.
     """
 
-    def __init__(self, bindings: tuple[Binding, ...], optimizer: Optimizer, mode: Mode) -> None:
+    def __init__(
+        self, bindings: tuple[Binding, ...], optimizer: Optimizer, mode: Mode, connections: Connections
+    ) -> None:
         self.bindings = bindings
         self.mode = mode
         self._optimizer = optimizer
+        self._connections = connections
         self._scale = 1.0
         self._scratch = Scratch()
         self._gains: dict[str, float] = {}
@@ -51,6 +56,7 @@ class Attachment:
             optimizer.register_step_pre_hook(self._before_step),
             optimizer.register_step_post_hook(self._after_step),
         )
+        connections.put_on()
         ATTACHED.setdefault(optimizer, weakref.WeakSet()).add(self)
 
     @property
@@ -102,14 +108,15 @@ class Attachment:
         return Summary.of(self.bindings)
 
     def detach(self) -> None:
-        """Take the rules off the optimizer; the weights stay as they are. Once detached, it stays so."""
+        """Take the rules off the optimizer and the model; the weights stay as they are. Once detached, it stays so."""
         for handle in self._handles:
             handle.remove()
+        self._connections.take_off()
         ATTACHED[self._optimizer].discard(self)
 
     def state_dict(self) -> dict[str, Any]:
         """What must be kept beside the optimizer's own state to go on as if never interrupted."""
-        return {"scale": self._scale, "gains": dict(self._gains)}
+        return {"scale": self._scale, "gains": dict(self._gains), "masks": self._connections.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `state_dict` returned.
@@ -117,13 +124,17 @@ class Attachment:
         Raises:
             ValueError: the state is of another kind, or of another plan's parameters.
         """
-        if set(state) != {"scale", "gains"}:
-            raise ValueError(f"Attachment.load_state_dict: needs the keys 'scale' and 'gains', got {sorted(state)}.")
-        unknown = set(state["gains"]) - {binding.name for binding in self.bindings}
+        if set(state) != {"scale", "gains", "masks"}:
+            raise ValueError(
+                f"Attachment.load_state_dict: needs the keys 'scale', 'gains' and 'masks', got {sorted(state)}."
+            )
+        known = {name for binding in self.bindings for name in binding.weight.names}
+        unknown = {*state["gains"], *state["masks"]} - known
         if unknown:
             raise ValueError(f"Attachment.load_state_dict: {', '.join(sorted(unknown))}: not governed by this plan.")
         self.scale = state["scale"]
         self._gains = dict(state["gains"])
+        self._connections.load_state_dict(state["masks"])
 
     def _sort(self) -> None:
         self._works = tuple(Work.of(binding, self._scale, self.mode == "step") for binding in self.bindings)
@@ -166,11 +177,13 @@ class Attachment:
         grad_scale = getattr(self._optimizer, "grad_scale", None)
         unscaled = 1.0 if grad_scale is None else float(grad_scale)
         groups = {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
+        stepped = []
         for work in self._works:
             parameter, name = work.binding.parameter, work.binding.name
             group = groups.get(id(parameter))
             if group is None or parameter.grad is None or not parameter.requires_grad:
                 continue
+            stepped.append(work.binding)
             if work.smooth:
                 refuse_sparse(name, parameter.grad)
             work.before(number(group["lr"]), -unscaled if group.get("maximize") else unscaled)
@@ -180,6 +193,7 @@ class Attachment:
                 self._gains[name] = next_gain(self._gains.get(name), self._optimizer, group, state)
                 seen = observe(self._optimizer, parameter)
             self._stepping.append((work, group, seen))
+        self._connections.watch(stepped)
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from thinnet.attach._metric import metric_of
 from thinnet.constraints import Constraint
+from thinnet.dropout import DropConnect
 from thinnet.penalties import Decay, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule
@@ -35,8 +36,12 @@ def refuse(bindings: Iterable[Binding], optimizer: Optimizer, penalties_act: boo
     settings = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for binding in bindings:
         for rule in binding.rules:
+            if isinstance(rule, DropConnect):
+                continue  # acts in the forward pass
             if not isinstance(rule, Penalty | Decay | Constraint):
-                raise ValueError(f"attach: {rule!r} on {binding.name} is not a penalty, a decay or a constraint.")
+                raise ValueError(
+                    f"attach: {rule!r} on {binding.name} is not a penalty, a decay, a constraint or DropConnect."
+                )
             if isinstance(rule, Penalty) and not penalties_act:
                 continue
             _refuse_parameter(binding, rule, settings.get(id(binding.parameter), {}))

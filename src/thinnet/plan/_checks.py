@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from thinnet.dropout import DropConnect
 from thinnet.penalties import Decay, Penalty
 from thinnet.plan._finding import Finding
 from thinnet.plan._keys import key_name, matches, near_misses
@@ -80,13 +81,14 @@ def _on_model(binding: Binding, norms: dict[int, str]) -> Iterator[Finding]:
 
 def _on_optimizer(binding: Binding, groups: dict[int, dict[str, object]]) -> Iterator[Finding]:
     group = next((groups[id(p)] for p in binding.weight.parameters if id(p) in groups), None)
-    if group is None:
+    if group is None and not all(isinstance(rule, DropConnect) for rule in binding.rules):
         yield Finding(
             "not-in-optimizer",
             binding.name,
-            "is not a parameter of this optimizer: no rule acts on it.",
+            "is not a parameter of this optimizer: no penalty, decay or constraint acts on it.",
             "Give it to the optimizer, or leave it out.",
         )
+    if group is None:
         return
     for setting in ("weight_decay", "lambd"):
         if group.get(setting) and any(shrinks(rule) and not is_zero(rule) for rule in binding.rules):
@@ -101,7 +103,9 @@ def shrinks(rule: Rule) -> bool:
 
 
 def is_zero(rule: Rule) -> bool:
-    """Whether a penalty or decay has only zero strengths."""
+    """Whether a penalty or decay has only zero strengths, or nothing is dropped."""
+    if isinstance(rule, DropConnect):
+        return rule.p == 0
     if not isinstance(rule, Penalty | Decay):
         return False
     dials = [getattr(rule, dial) for dial in rule.dials]
