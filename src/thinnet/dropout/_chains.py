@@ -98,10 +98,15 @@ def thinnable(model: nn.Module) -> Chains:
     modes = [(module, module.training) for module in model.modules()]
     model.train()  # thinning acts in training: that is the graph to read
     try:
-        _read(model, "", chains)
+        whole = _read(model, "", chains)
     finally:
         for module, mode in modes:
             module.training = mode
+    aliases = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
+    for chain in [] if whole else chains.found.copy():
+        if shared := [name for name in chain.names if aliases[id(model.get_submodule(name))] > 1]:
+            # a call of it may stand where the forward was not read
+            chains.leave(chain, f"'{shared[0]}' stands in the model under several names")
     for name, module in model.named_modules():
         if type(module) in (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer):
             at = f"{name}." if name else ""
@@ -109,15 +114,11 @@ def thinnable(model: nn.Module) -> Chains:
                 chains.found.append(Chain((f"{at}linear1",), f"{at}linear2", (f"{at}dropout",)))
             else:
                 chains.left[f"{at}linear2"] = f"{module.activation} is not known to be elementwise"
-    aliases = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
-    for chain in chains.found.copy():
-        if shared := [name for name in chain.names if aliases[id(model.get_submodule(name))] > 1]:
-            chains.leave(chain, f"'{shared[0]}' stands in the model under several names")
     return chains
 
 
-def _read(module: nn.Module, prefix: str, chains: Chains) -> None:
-    """Add the chains of a module; of its children where it cannot be traced."""
+def _read(module: nn.Module, prefix: str, chains: Chains) -> bool:
+    """Add the chains of a module, or of its children where it cannot be traced; whether it could."""
     try:
         graph = _Tracer().trace(module)
     except Exception:  # whatever a forward does with what is no tensor
@@ -126,7 +127,7 @@ def _read(module: nn.Module, prefix: str, chains: Chains) -> None:
                 chains.left[prefix + name] = f"torch.fx cannot read the forward of {type(module).__name__} around it"
             elif not _Tracer().is_leaf_module(child, name):
                 _read(child, f"{prefix}{name}.", chains)
-        return
+        return False
     layers = dict(module.named_modules())
     found = []
     for node in graph.nodes:
@@ -147,6 +148,7 @@ def _read(module: nn.Module, prefix: str, chains: Chains) -> None:
                 tuple(prefix + name for name in names) for names in (chain.producers, chain.dropouts)
             )
             chains.found.append(Chain(producers, prefix + chain.consumer, dropouts))
+    return True
 
 
 def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
@@ -175,10 +177,13 @@ def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
     if not writers and not isinstance(reading, nn.Linear):
         raise _Stays("inputs of a convolution are channels of an image, not nodes")
     for name, layer in (*writers, (str(reader.target), reading)):
-        if type(layer) is not type(reading) or type(layer) not in LINEAR or getattr(layer, "groups", 1) != 1:
-            raise _Stays(f"{type(layer).__name__} '{name}' is not of a kind that can be cut here")
+        if type(layer) not in LINEAR or getattr(layer, "groups", 1) != 1:
+            raise _Stays(f"{type(layer).__name__} '{name}' is a subclass or has groups: how to cut it is not known")
+    for name, layer in writers:
+        if type(layer) is not type(reading):
+            raise _Stays(f"{type(layer).__name__} '{name}' before it is of another kind")
         outputs, inputs = _weight(layer).shape[0], _weight(reading).shape[1]
-        if layer is not reading and outputs != inputs:
+        if outputs != inputs:
             raise _Stays(f"'{name}' writes {outputs} nodes, it reads {inputs}")
     behind_dropout: set[fx.Node] = set()
     for node, operation in ordered:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -37,12 +36,14 @@ def submatrix_linear(
     ):
         y: Tensor = _SubmatrixLinear.apply(x_BJ, weight_OI, bias_O, outs_K, ins_J)  # type: ignore[no-untyped-call]
         return y
-    if outs_K is not None:
-        weight_OI = weight_OI.index_select(0, outs_K)
-        bias_O = None if bias_O is None else bias_O.index_select(0, outs_K)
-    if ins_J is not None:
-        weight_OI = weight_OI.index_select(1, ins_J)
-    return F.linear(x_BJ, weight_OI, bias_O)
+    bias = bias_O if bias_O is None or outs_K is None else bias_O.index_select(0, outs_K)
+    return F.linear(x_BJ, _select(weight_OI, outs_K, ins_J), bias)
+
+
+def _select(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
+    """W[outs][:, ins] in operations that can be differentiated and compiled."""
+    rows = w_OI if outs_K is None else w_OI.index_select(0, outs_K)
+    return rows if ins_J is None else rows.index_select(1, ins_J)
 
 
 class _SubmatrixLinear(torch.autograd.Function):
@@ -54,25 +55,29 @@ class _SubmatrixLinear(torch.autograd.Function):
     ) -> Tensor:
         sub = _gather(weight, outs, ins)
         b = bias if bias is None or outs is None else bias.index_select(0, outs)
-        ctx.save_for_backward(x, sub, outs, ins)
-        ctx.shape = weight.shape
+        ctx.save_for_backward(x, weight, sub, outs, ins)
         return F.linear(x, sub, b)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        x, sub, outs, ins = ctx.saved_tensors
-        flat = _rows(dy)
+        x, weight, sub, outs, ins = ctx.saved_tensors
+        twice = torch.is_grad_enabled()
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = dy @ sub
+            dx = dy @ (_select(weight, outs, ins) if twice else sub)
         if ctx.needs_input_grad[1]:
-            dw = _scatter(flat.t() @ _rows(x), ctx.shape, outs, ins)
+            dw = (_place if twice else _scatter)(_rows(dy).t() @ _rows(x), weight.shape, outs, ins)
         if ctx.needs_input_grad[2]:
-            db = flat.sum(0)
+            db = _rows(dy).sum(0)
             if outs is not None:
-                db = db.new_zeros(ctx.shape[0]).index_copy_(0, outs, db)
+                db = db.new_zeros(weight.shape[0]).index_copy_(0, outs, db)
         return dx, dw, db, None, None
+
+
+def _place(sub_KJ: Tensor, shape: torch.Size, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
+    """What `_scatter` gives, in operations that can be differentiated."""
+    rows = sub_KJ if ins_J is None else sub_KJ.new_zeros(len(sub_KJ), shape[1]).index_copy_(1, ins_J, sub_KJ)
+    return rows if outs_K is None else sub_KJ.new_zeros(shape).index_copy_(0, outs_K, rows)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -88,10 +93,8 @@ _buffers = threading.local()
 
 def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
     """W[outs][:, ins], its only fresh memory the result."""
-    if ins_J is None:
-        return w_OI if outs_K is None else w_OI.index_select(0, outs_K)
-    if outs_K is None:
-        return w_OI.index_select(1, ins_J)
+    if outs_K is None or ins_J is None:
+        return _select(w_OI, outs_K, ins_J)
     sub = w_OI.new_empty(len(outs_K), len(ins_J))
     rows = max(1, _BLOCK // max(1, w_OI.shape[1]))
     buffer = _buffer(min(rows, len(outs_K)), w_OI, w_OI.shape[1])
@@ -104,12 +107,9 @@ def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor
 
 def _scatter(sub_KJ: Tensor, shape: torch.Size, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
     """The matrix of that shape whose submatrix is `sub` and whose other elements are 0, every element written once."""
+    if outs_K is None or ins_J is None:
+        return _place(sub_KJ, shape, outs_K, ins_J)
     full = sub_KJ.new_empty(shape)
-    if ins_J is None and outs_K is not None:
-        return full.zero_().index_copy_(0, outs_K, sub_KJ)
-    if outs_K is None:
-        return full.zero_().index_copy_(1, ins_J, sub_KJ) if ins_J is not None else sub_KJ
-    assert ins_J is not None
     rows = min(max(1, _BLOCK // max(1, shape[1])), shape[0])
     # rows of a block are put together in the buffer, whose last row stays zero for the nodes that were removed
     buffer = _buffer(rows + 1, sub_KJ, shape[1]).zero_()

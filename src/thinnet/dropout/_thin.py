@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, cast
 
@@ -83,9 +83,13 @@ def thin(
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
-        raise ValueError(
-            f"thin: found nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}. {chains}"
-        )
+        raise ValueError(f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}.\n{chains}")
+    for chain in chains.found:
+        if chain not in rates and (both := _dropouts(model, [chain]) & _dropouts(model, rates)):
+            raise ValueError(
+                f"thin: {type(both.pop()).__name__} '{chain.dropouts[0]}' stands before '{chain.consumer}' too, which "
+                "keeps its nodes; give each layer a dropout of its own, or both a rate."
+            )
     for chain, rate in rates.items():
         reader = _thinned(model.get_submodule(chain.consumer))
         writers = [_thinned(model.get_submodule(name)) for name in chain.producers]
@@ -98,7 +102,9 @@ def thin(
         reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else reader)
         for writer in writers:
             writer.link_out = link
-        for name in chain.dropouts:
+    replaced = _dropouts(model, rates)
+    for name, module in list(model.named_modules(remove_duplicate=False)):
+        if module in replaced:
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, nn.Identity())
     return model
@@ -133,6 +139,10 @@ def _rates(
             f"thin: `p` has {idle[0]!r}, which matches no layer whose nodes can be removed: {names or 'none'}."
         )
     return rates
+
+
+def _dropouts(model: nn.Module, chains: Iterable[Chain]) -> set[nn.Module]:
+    return {model.get_submodule(name) for chain in chains for name in chain.dropouts}
 
 
 class Link:
