@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from thinnet.dropout import _submatrix
 from thinnet.dropout._submatrix import submatrix_linear
@@ -80,11 +81,34 @@ def test_a_frozen_weight_costs_no_gradient() -> None:
     assert x.grad is not None
 
 
-def test_autocast_and_functional_transforms() -> None:
+@pytest.mark.parametrize(("k", "j"), [(4, 3), (None, 3), (4, None)])
+def test_autocast_rounds_as_torchs_linear_does(k: int | None, j: int | None) -> None:
+    torch.manual_seed(0)
+    outs, ins = some(6, k, 1), some(5, j, 2)
+    x, w, b = torch.randn(4, j or 5, requires_grad=True), torch.randn(6, 5, requires_grad=True), torch.randn(6)
+    b.requires_grad_()
+    gradients = []
+    for f in (lambda: submatrix_linear(x, w, b, outs, ins), lambda: F.linear(x, *by_index(w, b, outs, ins))):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = f()
+        assert y.dtype == torch.bfloat16
+        gradients.append((y.float(), *torch.autograd.grad(y.float().square().sum(), (x, w, b))))
+    assert [g.dtype for g in gradients[0]] == [torch.float32] * 4
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=2e-2, atol=2e-2)
+
+
+def by_index(w: Tensor, b: Tensor, outs: Tensor | None, ins: Tensor | None) -> tuple[Tensor, Tensor]:
+    rows = slice(None) if outs is None else outs
+    return w[rows][:, slice(None) if ins is None else ins], b[rows]
+
+
+def test_types_that_do_not_fit_are_refused_as_torch_does() -> None:
+    with pytest.raises(RuntimeError, match="same dtype"):
+        submatrix_linear(torch.randn(4, 3).half(), torch.randn(6, 5), None, some(6, 4, 1), some(5, 3, 2))
+
+
+def test_functional_transforms() -> None:
     w, x = torch.randn(6, 5), torch.randn(4, 3)
     outs, ins = some(6, 4, 1), some(5, 3, 2)
-    expected = submatrix_linear(x, w, None, outs, ins)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert submatrix_linear(x, w, None, outs, ins).dtype == torch.bfloat16
     one_by_one = torch.func.vmap(lambda row: submatrix_linear(row, w, None, outs, ins))(x)
-    torch.testing.assert_close(one_by_one, expected)
+    torch.testing.assert_close(one_by_one, submatrix_linear(x, w, None, outs, ins))

@@ -31,10 +31,12 @@ def submatrix_linear(
         weight_OI.device.type == "cpu"
         and weight_OI.is_contiguous()
         and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
         and not torch._C._are_functorch_transforms_active()
     ):
-        y: Tensor = _SubmatrixLinear.apply(x_BJ, weight_OI, bias_O, outs_K, ins_J)  # type: ignore[no-untyped-call]
+        cast = torch.is_autocast_enabled("cpu") and x_BJ.dtype != torch.float64
+        dtype = torch.get_autocast_dtype("cpu") if cast else weight_OI.dtype
+        x_BJ = x_BJ.to(dtype) if cast else x_BJ
+        y: Tensor = _SubmatrixLinear.apply(x_BJ, weight_OI, bias_O, outs_K, ins_J, dtype)  # type: ignore[no-untyped-call]
         return y
     bias = bias_O if bias_O is None or outs_K is None else bias_O.index_select(0, outs_K)
     return F.linear(x_BJ, _select(weight_OI, outs_K, ins_J), bias)
@@ -51,27 +53,35 @@ class _SubmatrixLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, outs: Tensor | None, ins: Tensor | None
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        outs: Tensor | None,
+        ins: Tensor | None,
+        dtype: torch.dtype,
     ) -> Tensor:
-        sub = _gather(weight, outs, ins)
+        sub = _gather(weight, outs, ins).to(dtype)
         b = bias if bias is None or outs is None else bias.index_select(0, outs)
+        b = b if b is None else b.to(dtype)
         ctx.save_for_backward(x, weight, sub, outs, ins)
         return F.linear(x, sub, b)
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None, None]:
         x, weight, sub, outs, ins = ctx.saved_tensors
         twice = torch.is_grad_enabled()
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = dy @ (_select(weight, outs, ins) if twice else sub)
+            dx = dy @ (_select(weight, outs, ins).to(dy.dtype) if twice else sub)
         if ctx.needs_input_grad[1]:
-            dw = (_place if twice else _scatter)(_rows(dy).t() @ _rows(x), weight.shape, outs, ins)
+            product = (_rows(dy).t() @ _rows(x)).to(weight.dtype)
+            dw = (_place if twice else _scatter)(product, weight.shape, outs, ins)
         if ctx.needs_input_grad[2]:
-            db = _rows(dy).sum(0)
+            db = _rows(dy).sum(0, dtype=weight.dtype)
             if outs is not None:
                 db = db.new_zeros(weight.shape[0]).index_copy_(0, outs, db)
-        return dx, dw, db, None, None
+        return dx, dw, db, None, None, None
 
 
 def _place(sub_KJ: Tensor, shape: torch.Size, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
