@@ -54,7 +54,8 @@ FOLDERS = {  # in rising order of cost
 PUBLISHED = "{}_100_xepochs_1_hidden_layers.txt"
 
 # dropout, learning rate, decay: over the whole training weights shrink to exp(−decay / 2)
-CANDIDATES = [
+Candidate = tuple[float, float, float]
+CANDIDATES: list[Candidate] = [
     (0.0, 0.02, 0.1),
     (0.0, 0.005, 0.1),
     (0.01, 0.02, 0.1),
@@ -62,8 +63,11 @@ CANDIDATES = [
     (0.05, 0.005, 2.0),
     (0.15, 0.005, 2.0),
 ]
-STEPS, EPOCHS, WARM_UP = 3000, 100, 200
+STEPS, EPOCHS, WARM_UP = 3000, 75, 200
 """A training takes so many steps, or so many epochs where that is more; the first steps warm up."""
+FEW, MANY = (10, CANDIDATES), (4, CANDIDATES[:4])
+"""Folds and candidates below 2000 rows, where every network needs nearly all rows, and above, where time is dear: the
+strongly regularized ones were never chosen there out of fold."""
 NOISES = np.geomspace(0.2, 1.3, 24)
 """Standard deviations of the noise to choose from, in units of the best candidate's out-of-fold RMSE."""
 FOLD_SAMPLES, TEST_SAMPLES = 50, 100
@@ -98,16 +102,16 @@ def read(name: str, number: int) -> Split:
     return Split(x[train], y[train], x[test], y[test], scale, int(numbers("n_hidden")))
 
 
-def train(split: Split, fold_N: Tensor, folds: int, seed: int) -> tn.Stack:
+def train(split: Split, fold_N: Tensor, candidates: list[Candidate], seed: int) -> tn.Stack:
     """A trained stack: member `f * candidates + c` is candidate c trained without fold f."""
-    rows, generator = len(split.y_N), torch.Generator().manual_seed(seed)
+    rows, folds, generator = len(split.y_N), int(fold_N.max()) + 1, torch.Generator().manual_seed(seed)
     batch = min(max(rows // 16, 32), 256)
     steps = max(STEPS, EPOCHS * rows // batch)
     members = [
         tn.Member(seed=1000 * seed + k, lr=lr, rule=tn.WeightDecay(decay / (lr * steps)), dropout=p)
-        for k, (p, lr, decay) in enumerate(CANDIDATES * folds)
+        for k, (p, lr, decay) in enumerate(candidates * folds)
     ]
-    fold_K = torch.arange(folds).repeat_interleave(len(CANDIDATES))
+    fold_K = torch.arange(folds).repeat_interleave(len(candidates))
     stack = tn.Stack(members, in_features=split.x_ND.shape[1], hidden=[split.hidden], out_features=1)
     optimizer = tn.StackAdam(stack, betas=(0.9, 0.99))
     order = torch.empty(0, dtype=torch.int64)
@@ -146,12 +150,12 @@ def best_noise(density_MNT: NDArray[np.float64], _: object) -> NDArray[np.float6
 
 def run(name: str, number: int) -> dict[str, Any]:
     """Train, choose and predict one split: its line."""
-    start, split, count = time.process_time(), read(name, number), len(CANDIDATES)
-    # where rows are few, each network needs nearly all of them
-    folds = 10 if len(split.y_N) < 2000 else 4
+    start, split = time.process_time(), read(name, number)
+    folds, candidates = FEW if len(split.y_N) < 2000 else MANY
+    count = len(candidates)
     generator = torch.Generator().manual_seed(number)
     fold_N = torch.randperm(len(split.y_N), generator=generator) % folds
-    stack = train(split, fold_N, folds, seed=number)
+    stack = train(split, fold_N, candidates, seed=number)
 
     # out-of-fold errors of every candidate
     error_SCN = torch.empty(FOLD_SAMPLES, count, len(fold_N))
@@ -221,7 +225,9 @@ def table(lines: list[dict[str, Any]]) -> Iterable[str]:
             theirs = [all_theirs[line["split"]] for line in ours]
             better = sum(sign * (a - b) > 0 for a, b in zip(mine, theirs, strict=True))
             cells += [mean_and_error(theirs), mean_and_error(mine), f"{better} of {len(mine)}"]
-        dropout = np.mean([np.dot(line["weights"], [p for p, _, _ in CANDIDATES]) for line in ours])
+        dropout = np.mean(
+            [np.dot(line["weights"], [p for p, _, _ in CANDIDATES[: len(line["weights"])]]) for line in ours]
+        )
         minutes = sum(line["cpu_seconds"] for line in ours) / 60
         yield f"| {' | '.join([*cells, f'{dropout:.3f}', f'{minutes:.1f}'])} |"
 
