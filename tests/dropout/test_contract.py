@@ -61,6 +61,7 @@ ENROLLED = [
     Enrolled(tn.LockedDropout, normal(5, 4, 3), rows=1),
     Enrolled(partial(tn.LockedDropout, batch_first=True), normal(4, 5, 3)),
     Enrolled(embedding, torch.tensor([[1, 2, 1], [7, 0, 11], [3, 4, 2], [1, 9, 9]]), saved=8.0),
+    Enrolled(tn.ConcreteDropout, normal(4, 3, 2), unbiased=False, homogeneous=False, ends=(), saved=16.0),
     Enrolled(tn.AttentionDropout, normal(4, 2, 3).softmax(-1)),
     Enrolled(partial(tn.AttentionDropout, by="keys"), normal(4, 5, 3).softmax(-1)),
     Enrolled(partial(tn.AttentionDropout, normalize=True), normal(4, 2, 3).softmax(-1), False, ends=(0.0,), saved=12.0),
@@ -374,19 +375,30 @@ def test_its_state_is_its_parameters(e: Enrolled) -> None:
 
 
 @of_all
-def test_compiled_masks_are_drawn_anew_and_modes_compile_once(e: Enrolled) -> None:
+def test_compiled_masks_are_drawn_anew_and_each_mode_compiles_once(e: Enrolled) -> None:
     torch.compiler.reset()
     backend = CompileCounterWithBackend("aot_eager")
-    layer, x = cast(e, torch.float32, seed=None)
-    _, (leaf, *_) = of_leaves(layer, x)
+    layer = e.build(0.5)
     compiled = torch.compile(layer, backend=backend, fullgraph=True)
     torch.manual_seed(0)
     for _ in range(3):
         layer.train()
-        outputs = [compiled(leaf if x.is_floating_point() else x) for _ in range(8)]
+        outputs = [compiled(e.x) for _ in range(8)]
         assert any(not torch.equal(outputs[0], y) for y in outputs)
-        assert torch.equal(layer.eval()(x), compiled(x))
-    assert backend.frame_count <= 3  # training, eval, and eval of an input that needs no gradient
+        assert torch.equal(layer.eval()(e.x), compiled(e.x))
+    assert backend.frame_count <= 2
+
+
+@those(lambda e: e.homogeneous)
+def test_the_compiled_gradient_is_the_factor(e: Enrolled) -> None:
+    torch.compiler.reset()
+    layer, x = e.build(0.3), e.x.clone()
+    leaves = list(layer.parameters()) or [x.requires_grad_()]
+    y = torch.compile(layer, backend="aot_eager", fullgraph=True)(x)
+    slopes = torch.autograd.grad(y.sum(), leaves)
+    total = sum((leaf * slope).sum() for leaf, slope in zip(leaves, slopes, strict=True))
+    torch.testing.assert_close(total, y.sum())
+    assert any((slope != 0).any() for slope in slopes)
 
 
 @those(lambda e: e.unbiased)
