@@ -5,6 +5,7 @@ from thinnet.dropout._attention import AttentionDropout
 from thinnet.dropout._base import DropoutLayer
 from thinnet.dropout._chains import Chain, Chains, thinnable
 from thinnet.dropout._channel import ChannelDropout
+from thinnet.dropout._concrete import ConcreteDropout, concrete_cost
 from thinnet.dropout._drop_block import DropBlock2d
 from thinnet.dropout._drop_connect import DropConnect
 from thinnet.dropout._drop_path import DropPath
@@ -28,6 +29,7 @@ __all__ = [
     "Chain",
     "Chains",
     "ChannelDropout",
+    "ConcreteDropout",
     "DropBlock2d",
     "DropConnect",
     "DropPath",
@@ -40,6 +42,7 @@ __all__ = [
     "Noise",
     "WeightMask",
     "apply_mask",
+    "concrete_cost",
     "keep_mask",
     "node_sets",
     "replace_dropout",

@@ -41,9 +41,13 @@ class DropoutLayer(nn.Module, ABC):
                 f"{type(self).__name__}: the input must be of a floating-point type, got {x.dtype}; convert it with "
                 ".float()."
             )
-        if not self.training or self.p == 0:
+        if not self.training or not self.drops():
             return x
         return self.perturb(x, Noise(self.generator))
+
+    def drops(self) -> bool:
+        """Whether the rate is above zero."""
+        return self.p != 0
 
     def extra_repr(self) -> str:
         """The settings, as torch's dropout prints them."""
