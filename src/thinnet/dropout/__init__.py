@@ -19,6 +19,7 @@ from thinnet.dropout._node import NodeDropout
 from thinnet.dropout._node_sets import node_sets
 from thinnet.dropout._noise import Noise
 from thinnet.dropout._replace import replace_dropout
+from thinnet.dropout._schedule import RateSchedule, cosine_ramp, curriculum, linear_ramp, off_after, on_after
 from thinnet.dropout._thin import thin
 from thinnet.dropout._weight_mask import WeightMask, weight_masks
 
@@ -40,11 +41,17 @@ __all__ = [
     "LockedDropout",
     "NodeDropout",
     "Noise",
+    "RateSchedule",
     "WeightMask",
     "apply_mask",
     "concrete_cost",
+    "cosine_ramp",
+    "curriculum",
     "keep_mask",
+    "linear_ramp",
     "node_sets",
+    "off_after",
+    "on_after",
     "replace_dropout",
     "splitmix64_",
     "thin",
