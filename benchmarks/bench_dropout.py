@@ -1,8 +1,8 @@
-"""Forward and backward of tn.Dropout beside torch's nn.Dropout, on CPU, and both beside the least that memory allows.
+"""Forward and backward of tn.Dropout beside torch's nn.Dropout, on CPU, and beside the least that memory allows.
 
-Run: python benchmarks/bench_dropout.py. Prints medians and minima of interleaved repetitions of one run; writes nothing.
-The limit is a multiplication by a number: it reads and writes the 16 bytes an element that any dropout in float32 must
-(input, output and their gradients), draws nothing and keeps nothing.
+Run: python benchmarks/bench_dropout.py. Prints medians and minima of interleaved repetitions; writes nothing.
+The limit is a multiplication by a number: it moves the 16 bytes an element that any dropout in float32 must (input,
+output and their gradients), draws nothing and keeps nothing. The share is the limit's least time over tn.Dropout's.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def interleaved(*runs: Callable[[], None]) -> list[list[float]]:
 def main() -> None:
     torch.set_num_threads(THREADS)
     print(describe())
-    print(
-        "forward + backward in float32: median (minimum) of interleaved repetitions, µs; limit / tn.Dropout is the share\n"
-    )
+    print("forward + backward in float32, median (minimum) of interleaved repetitions in µs\n")
     print(f"{'shape':>12} {'p':>4} {'nn.Dropout':>19} {'tn.Dropout':>19} {'limit':>19} {'faster':>13} {'share':>6}")
     for shape in SHAPES:
         x, upstream = torch.randn(shape, requires_grad=True), torch.randn(shape)
