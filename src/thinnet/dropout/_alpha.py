@@ -65,8 +65,9 @@ class AlphaDropout(DropoutLayer):
         a = (q + ALPHA**2 * q * (1 - q)) ** -0.5 if q else 0.0
         b = -a * ALPHA * (1 - q)
         kept = noise.keep((*x.shape[:2], *(1,) * (x.ndim - 2)) if self.channels else x.shape, self.p, x.device)
-        y = x.masked_fill_(~kept, ALPHA) if self.inplace else torch.where(kept, x, ALPHA)
-        return y.mul_(a).add_(b)
+        bits, dropped = kept.view(torch.uint8), (~kept).view(torch.uint8)
+        y = x.mul_(bits) if self.inplace else x * bits
+        return y.mul_(a).add_(dropped, alpha=a * ALPHA).add_(b)
 
     def extra_repr(self) -> str:
         """The settings, as torch's dropout prints them."""

@@ -11,8 +11,6 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._dropout import apply_mask
-from thinnet.dropout._mask import LEVELS
 from thinnet.dropout._noise import Noise
 
 
@@ -71,10 +69,10 @@ class DropBlock2d(DropoutLayer):
         # γ is small: 24 bits keep its rate, 16 would not
         no_block = (draws >= -math.expm1(-decay)).to(torch.uint8)
         around = F.pad(no_block, (w - 1, w - 1, h - 1, h - 1), value=1)
-        kept = _all_of(_all_of(around, h, -2), w, -1).view(torch.bool)
+        kept = _all_of(_all_of(around, h, -2), w, -1)
         n = torch.outer(_blocks_over(height, h, x.device), _blocks_over(width, w, x.device))
         inverse = torch.exp(decay * n).nan_to_num(posinf=0).to(x.dtype)
-        return apply_mask(x * inverse, kept.reshape(x.shape), LEVELS)
+        return (x * kept.reshape(x.shape)).mul_(inverse)
 
     def extra_repr(self) -> str:
         """The settings."""

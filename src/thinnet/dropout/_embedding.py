@@ -75,7 +75,7 @@ class EmbeddingDropout(nn.Embedding, DropoutLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """The embedded words, some dropped in training."""
-        if not self.training or self.p == 0:
+        if not self.training or not self.drops():
             return super().forward(x)
         return self.perturb(x, Noise(self.generator))
 
