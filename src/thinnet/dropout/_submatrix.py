@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from thinnet.dropout._recycled import recycled_empty
+
 
 def submatrix_linear(
     x_BJ: Tensor, weight_OI: Tensor, bias_O: Tensor | None, outs_K: Tensor | None, ins_J: Tensor | None
@@ -76,7 +78,7 @@ class _SubmatrixLinear(torch.autograd.Function):
             dx = dy @ (_select(weight, outs, ins).to(dy.dtype) if twice else sub)
         if ctx.needs_input_grad[1]:
             product = (_rows(dy).t() @ _rows(x)).to(weight.dtype)
-            dw = (_place if twice else _scatter)(product, weight.shape, outs, ins)
+            dw = _place(product, weight.shape, outs, ins) if twice else _scatter(product, weight, outs, ins)
         if ctx.needs_input_grad[2]:
             db = _rows(dy).sum(0, dtype=weight.dtype)
             if outs is not None:
@@ -115,11 +117,12 @@ def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor
     return sub
 
 
-def _scatter(sub_KJ: Tensor, shape: torch.Size, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
-    """The matrix of that shape whose submatrix is `sub` and whose other elements are 0, every element written once."""
+def _scatter(sub_KJ: Tensor, weight_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
+    """The matrix of W's shape whose submatrix is `sub` and whose other elements are 0, every element written once."""
+    shape = weight_OI.shape
     if outs_K is None or ins_J is None:
         return _place(sub_KJ, shape, outs_K, ins_J)
-    full = sub_KJ.new_empty(shape)
+    full = recycled_empty(weight_OI)
     rows = min(max(1, _BLOCK // max(1, shape[1])), shape[0])
     # rows of a block are put together in the buffer, whose last row stays zero for the nodes that were removed
     buffer = _buffer(rows + 1, sub_KJ, shape[1]).zero_()
