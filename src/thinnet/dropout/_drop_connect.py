@@ -26,6 +26,7 @@ class DropConnect(Rule):
     - Like dropout layers, masks are part of the model: a deep copy has them too, until `attach` puts others on it.
     - p is rounded as `tn.Dropout` rounds it. It is no strength: neither `Plan(..., examples=m)`, `plan * 2` nor
       `attachment.scale` change it.
+    - `torch.jit.script` does not take the hooks that masks are: `attachment.detach()` first.
     - With a seed, recomputing a layer in the backward pass (`torch.utils.checkpoint`) is refused, as it would meet
       another mask; without one it meets the same.
 
