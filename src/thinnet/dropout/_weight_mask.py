@@ -20,7 +20,8 @@ class WeightMask:
     """What `DropConnect` is on one weight: M ∘ W / (1 − p) stands in the place of W whenever the module runs.
 
     A pair of forward hooks. The masked weight shadows the parameter as a plain attribute, so that whatever the module's
-    forward reads is masked and autograd finds its way to the parameter; the parameter itself stays where it is.
+    forward reads is masked and autograd finds its way to the parameter; the parameter itself stays where it is. In a
+    module that calls itself in its own forward, what the outer call does after the inner one is not masked.
 
     The seam for predicting with many networks: between `draw` and `release` every call uses one and the same mask, in
     training and eval mode.
