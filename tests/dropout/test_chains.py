@@ -73,6 +73,11 @@ def test_convolutions_through_pooling() -> None:
     assert chains.left["7"] == "Conv2d '4' before it is of another kind"
 
 
+def test_convolutions_with_batch_normalization() -> None:
+    layers = [nn.Conv1d(1, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout1d(), nn.Conv1d(8, 4, 3)]
+    assert found(nn.Sequential(*layers)) == [Chain(("0",), "4", ("3",), ("1",))]
+
+
 def test_transformer_layers() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     assert found(nn.TransformerEncoder(layer, 2)) == [
@@ -100,7 +105,10 @@ def test_children_of_what_cannot_be_traced() -> None:
 
 def test_why_nodes_stay() -> None:
     a, b = nn.Linear(4, 4), nn.Linear(4, 2)
-    assert "BatchNorm1d '1' before it" in reason(a, nn.BatchNorm1d(4), nn.ReLU(), b)
+    assert reason(a, nn.BatchNorm1d(4), nn.ReLU(), b) == "batch normalization '1' before it is cut for channels only"
+    assert "SyncBatchNorm '1' before it does not keep nodes apart" in reason(a, nn.SyncBatchNorm(4), b)
+    dropped = nn.Conv2d(1, 4, 3), nn.Dropout2d(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)
+    assert reason(*dropped) == "BatchNorm2d '2' comes behind its dropout, not before"
     assert "GroupNorm '1' before it reads all nodes" in reason(a, nn.GroupNorm(2, 4), b)
     assert "Softmax '1' before it reads all nodes" in reason(a, nn.Softmax(-1), b)
     assert "PReLU '1'" in reason(a, nn.PReLU(4), b)

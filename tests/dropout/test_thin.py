@@ -1,5 +1,9 @@
 import copy
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +87,39 @@ def test_convolutions_with_channels_masked(d: int, groups: int) -> None:
     ):
         torch.testing.assert_close(a, b)
     torch.testing.assert_close(thin.eval()(x), dense(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_batch_normalization_of_the_channels_that_stay(groups: int, momentum: float | None) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(8, momentum=momentum)
+    dense = nn.Sequential(nn.Conv2d(1, 8, 3), norm, nn.ReLU(), nn.Conv2d(8, 2, 2)).double()
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    thin = tn.thin(copy.deepcopy(dense), 0.5, groups=groups, generator=seeded())
+    before = copy.deepcopy(norm)
+    x = torch.randn(6, 1, 5, 5, dtype=torch.float64)
+    sets = node_sets(8, 0.5, groups, generator=seeded())
+    expected = []
+    for part, nodes in zip(x.tensor_split(groups), sets, strict=True):
+        alone = copy.deepcopy(before)
+        h = F.relu(alone(dense[0](part))) * mask([nodes], 8, 1, 0.5).reshape(1, 8, 1, 1)
+        expected.append(dense[3](h))
+    y = thin(x)
+    torch.testing.assert_close(y, torch.cat(expected))
+    assert int(thin[1].num_batches_tracked) == 1
+    removed = torch.ones(8, dtype=torch.bool)
+    removed[torch.cat(sets)] = False
+    torch.testing.assert_close(thin[1].running_mean[removed], before.running_mean[removed], rtol=0, atol=0)
+    for part, nodes in zip(x.tensor_split(groups), sets, strict=True):
+        alone = copy.deepcopy(before)
+        alone(dense[0](part))
+        torch.testing.assert_close(thin[1].running_mean[nodes], alone.running_mean[nodes])
+        torch.testing.assert_close(thin[1].running_var[nodes], alone.running_var[nodes])
+    y.square().sum().backward()
+    assert not thin[1].weight.grad[removed].any() and thin[1].weight.grad.any()
+    dense.load_state_dict(thin.state_dict())
+    torch.testing.assert_close(thin.eval()(x), dense.eval()(x), rtol=0, atol=0)
 
 
 def test_a_gate_and_its_nodes_go_together() -> None:
@@ -307,3 +344,35 @@ def test_errors_say_what_and_why() -> None:
     with pytest.raises(ValueError, match=r"`input_p` is 0.2, but no Linear alone reads the inputs"):
         tn.thin(conv, 0.5, 0.2)
     assert type(conv[0]) is nn.Conv2d  # refused before anything was changed
+
+
+IN_PROCESS = """
+import json, sys, torch, thinnet as tn
+from torch import nn
+
+def gradients(rank, parallel):
+    torch.manual_seed(5)
+    model = tn.thin(nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)).double(), 0.5)
+    model = nn.parallel.DistributedDataParallel(model) if parallel else model
+    torch.manual_seed(rank)
+    model(torch.randn(4, 6, dtype=torch.float64)).square().sum().backward()
+    return [parameter.grad.tolist() for parameter in model.parameters()]
+
+rank, file = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group("gloo", f"file://{file}", rank=rank, world_size=2)
+print(json.dumps([gradients(rank, True), gradients(rank, False)]))
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_processes_remove_nodes_of_their_own_and_average_the_gradients(tmp_path: Path) -> None:
+    words = [[sys.executable, "-c", IN_PROCESS, str(rank), str(tmp_path / "meeting")] for rank in range(2)]
+    processes = [subprocess.Popen(rank, stdout=subprocess.PIPE, text=True) for rank in words]
+    outs = [process.communicate(timeout=300)[0] for process in processes]
+    (together, first), (also, second) = (json.loads(out.splitlines()[-1]) for out in outs)
+    assert first != second
+    for mean, same, a, b in zip(together, also, first, second, strict=True):
+        a, b = torch.tensor(a), torch.tensor(b)
+        torch.testing.assert_close(torch.tensor(mean), (a + b) / 2)
+        assert mean == same

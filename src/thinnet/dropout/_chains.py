@@ -18,6 +18,11 @@ from thinnet.dropout._node import NodeDropout
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers that write and read nodes: features, or channels."""
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+_DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""Dropout that node removal can stand for: of elements, nodes or channels, to zero."""
+
 _DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
@@ -29,16 +34,18 @@ class Chain:
         producers: names of the layers whose outputs they are, in the order they run; none for the model's inputs.
         consumer: name of the one layer that reads them.
         dropouts: names of the dropout layers on the way.
+        norms: names of the batch normalizations on the way.
     """
 
     producers: tuple[str, ...]
     consumer: str
     dropouts: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every module of it."""
-        return (*self.producers, *self.dropouts, self.consumer)
+        return (*self.producers, *self.dropouts, *self.norms, self.consumer)
 
 
 @dataclass
@@ -76,8 +83,9 @@ def thinnable(model: nn.Module) -> Chains:
     """The nodes of a model that `thin` can remove, and why the others stay; nothing is changed.
 
     Nodes are the outputs of `Linear` or convolution layers that pass through elementwise operations and dropout
-    (channels through pooling, too), alone or combined with each other, into one layer of the same kind; and the inputs
-    of the model that one layer reads. The feed-forward nodes of torch's transformer layers are among them.
+    (channels through pooling and batch normalization, too), alone or combined with each other, into one layer of the
+    same kind; and the inputs of the model that one layer reads. The feed-forward nodes of torch's transformer layers
+    are among them.
 
     Args:
         model: any module. `torch.fx` reads it; where it cannot read a `forward`, it reads those of the children.
@@ -139,20 +147,38 @@ def _read(module: nn.Module, prefix: str, chains: Chains) -> bool:
     calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
     uses = Counter(name for chain in found for name in set(chain.dropouts))
     for chain in found:
-        once = (*chain.producers, chain.consumer, *(name for name in chain.dropouts if uses[name] < calls[name]))
-        again = [name for name in once if calls[name] > 1]
+        again = [name for name in chain.names if calls[name] > (uses[name] or 1)]
         if again:
             chains.left[prefix + chain.consumer] = f"'{prefix}{again[0]}' is used in other places too"
         elif chain.producers or not prefix:  # the inputs of a part of the model are other nodes of it
-            producers, dropouts = (
-                tuple(prefix + name for name in names) for names in (chain.producers, chain.dropouts)
-            )
-            chains.found.append(Chain(producers, prefix + chain.consumer, dropouts))
+            lists = (tuple(prefix + n for n in names) for names in (chain.producers, chain.dropouts, chain.norms))
+            producers, dropouts, norms = lists
+            chains.found.append(Chain(producers, prefix + chain.consumer, dropouts, norms))
     return True
 
 
 def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
     """The chain of the nodes that a layer reads."""
+    region = _region(reader, layers)
+    sources = [(node, operation) for node, operation in region if _is_source(node, operation)]
+    writers = [str(node.target) for node, _ in sources if node.op != "placeholder"]
+    if writers and len(writers) < len(sources):
+        raise _Stays("nodes of a layer and the model's inputs meet before it")
+    if not writers and not isinstance(layers[str(reader.target)], nn.Linear):
+        raise _Stays("inputs of a convolution are channels of an image, not nodes")
+    _check_layers(writers, str(reader.target), layers)
+    _check_order(region, written=bool(writers))
+    dropouts, norms = (
+        tuple(str(node.target) for node, operation in region if isinstance(operation, kinds))
+        for kinds in (_DROPOUTS, BATCH_NORMS)
+    )
+    if norms and isinstance(layers[str(reader.target)], nn.Linear):
+        raise _Stays(f"batch normalization '{norms[0]}' before it is cut for channels only")
+    return Chain(tuple(writers), str(reader.target), dropouts, norms)
+
+
+def _region(reader: fx.Node, layers: dict[str, nn.Module]) -> list[tuple[fx.Node, Any]]:
+    """The operations between those that write the nodes and the one that reads them, in the order they run."""
     region: dict[fx.Node, Any] = {}
     ahead = list(reader.all_input_nodes)
     while ahead:
@@ -168,56 +194,18 @@ def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
             if user is not reader and user not in region:
                 other = layers.get(str(user.target), user.target)
                 raise _Stays(f"{name_of(user, other)} reads the same nodes")
-    ordered = [(node, region[node]) for node in reader.graph.nodes if node in region]
-    sources = [(node, operation) for node, operation in ordered if _is_source(node, operation)]
-    writers = [(str(node.target), layer) for node, layer in sources if node.op != "placeholder"]
-    reading = layers[str(reader.target)]
-    if writers and len(writers) < len(sources):
-        raise _Stays("nodes of a layer and the model's inputs meet before it")
-    if not writers and not isinstance(reading, nn.Linear):
-        raise _Stays("inputs of a convolution are channels of an image, not nodes")
-    for name, layer in (*writers, (str(reader.target), reading)):
-        if type(layer) not in LINEAR or getattr(layer, "groups", 1) != 1:
-            raise _Stays(f"{type(layer).__name__} '{name}' is a subclass or has groups: how to cut it is not known")
-    for name, layer in writers:
-        if type(layer) is not type(reading):
-            raise _Stays(f"{type(layer).__name__} '{name}' before it is of another kind")
-        outputs, inputs = _weight(layer).shape[0], _weight(reading).shape[1]
-        if outputs != inputs:
-            raise _Stays(f"'{name}' writes {outputs} nodes, it reads {inputs}")
-    behind_dropout: set[fx.Node] = set()
-    for node, operation in ordered:
-        drops = _drops(operation)
-        if not behind_dropout.isdisjoint(node.all_input_nodes):
-            if not (drops or is_homogeneous(operation) or is_pooling(operation) or is_reshape(operation)):
-                raise _Stays(f"{name_of(node, operation)} comes behind its dropout, not before")
-            drops = True
-        if writers and is_reshape(operation):
-            raise _Stays(f"{name_of(node, operation)} arranges the nodes anew")
-        if drops:
-            behind_dropout.add(node)
-    dropouts = tuple(str(node.target) for node, operation in ordered if _drops(operation))
-    return Chain(tuple(name for name, _ in writers), str(reader.target), dropouts)
+    return [(node, region[node]) for node in reader.graph.nodes if node in region]
 
 
 def _is_source(node: fx.Node, operation: Any) -> bool:
     return node.op == "placeholder" or isinstance(operation, LINEAR)
 
 
-def _drops(operation: Any) -> bool:
-    """Whether it is dropout that node removal can stand for: of elements, nodes or channels, to zero."""
-    return isinstance(
-        operation, (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, Dropout, NodeDropout, ChannelDropout)
-    )
-
-
-def _weight(layer: nn.Module) -> Tensor:
-    return cast(nn.Linear, layer).weight
-
-
 def _pass(node: fx.Node, operation: Any) -> None:
     """Raise where nodes do not pass through an operation one by one."""
-    if _drops(operation) or is_elementwise(operation) or is_pooling(operation) or is_reshape(operation):
+    known = isinstance(operation, _DROPOUTS) or type(operation) in BATCH_NORMS
+    known = known or is_elementwise(operation) or is_pooling(operation) or is_reshape(operation)
+    if known and node.op != "get_attr":
         return
     name = name_of(node, operation)
     if isinstance(operation, nn.LayerNorm | nn.GroupNorm | nn.RMSNorm | nn.Softmax):
@@ -225,3 +213,36 @@ def _pass(node: fx.Node, operation: Any) -> None:
     if operation in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d):
         raise _Stays(f"{name} before it is a function; make it a module, as tn.Dropout")
     raise _Stays(f"{name} before it does not keep nodes apart, as far as is known")
+
+
+def _check_layers(writers: list[str], reader: str, layers: dict[str, nn.Module]) -> None:
+    """Raise unless the layers are of one kind that can be cut, and agree on the nodes."""
+    for name in (*writers, reader):
+        if type(layers[name]) not in LINEAR or getattr(layers[name], "groups", 1) != 1:
+            kind = type(layers[name]).__name__
+            raise _Stays(f"{kind} '{name}' is a subclass or has groups: how to cut it is not known")
+    for name in writers:
+        if type(layers[name]) is not type(layers[reader]):
+            raise _Stays(f"{type(layers[name]).__name__} '{name}' before it is of another kind")
+        outputs, inputs = _weight(layers[name]).shape[0], _weight(layers[reader]).shape[1]
+        if outputs != inputs:
+            raise _Stays(f"'{name}' writes {outputs} nodes, it reads {inputs}")
+
+
+def _check_order(region: list[tuple[fx.Node, Any]], *, written: bool) -> None:
+    """Raise where removed nodes would not be what dropped ones are, or are not in the same place."""
+    behind_dropout: set[fx.Node] = set()
+    for node, operation in region:
+        if written and is_reshape(operation):
+            raise _Stays(f"{name_of(node, operation)} arranges the nodes anew")
+        drops = isinstance(operation, _DROPOUTS)
+        if not behind_dropout.isdisjoint(node.all_input_nodes):
+            if not (drops or is_homogeneous(operation) or is_pooling(operation) or is_reshape(operation)):
+                raise _Stays(f"{name_of(node, operation)} comes behind its dropout, not before")
+            drops = True
+        if drops:
+            behind_dropout.add(node)
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    return cast(nn.Linear, layer).weight

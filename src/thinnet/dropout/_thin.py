@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Literal, cast
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from thinnet.dropout._base import DropoutLayer
 from thinnet.dropout._chains import Chain, thinnable
 from thinnet.dropout._channel import ChannelDropout
 from thinnet.dropout._mask import threshold
 from thinnet.dropout._node import NodeDropout
-from thinnet.dropout._node_sets import node_sets
-from thinnet.dropout._submatrix import submatrix_linear
+from thinnet.dropout._thin_layers import Link, ThinLayer, ThinLinear, made_thin
 
 
 def thin(
@@ -78,7 +76,7 @@ def thin(
     """
     if groups < 1:
         raise ValueError(f"thin: `groups` must be >= 1, got {groups}.")
-    if any(isinstance(module, _Thin) for module in model.modules()):
+    if any(isinstance(module, ThinLayer) for module in model.modules()):
         raise ValueError("thin: the model is thin already; load its state dict into a new one to thin it otherwise.")
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
@@ -91,8 +89,8 @@ def thin(
                 "keeps its nodes; give each layer a dropout of its own, or both a rate."
             )
     for chain, rate in rates.items():
-        reader = _thinned(model.get_submodule(chain.consumer))
-        writers = [_thinned(model.get_submodule(name)) for name in chain.producers]
+        reader = made_thin(model.get_submodule(chain.consumer))
+        writers = [made_thin(model.get_submodule(name)) for name in chain.producers]
         if isinstance(reader, ThinLinear):
             nodes: DropoutLayer = NodeDropout(rate, groups, generator=generator)
         else:
@@ -102,6 +100,8 @@ def thin(
         reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else reader)
         for writer in writers:
             writer.link_out = link
+        for name in chain.norms:
+            made_thin(model.get_submodule(name)).link_out = link
     replaced = _dropouts(model, rates)
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if module in replaced:
@@ -143,120 +143,3 @@ def _rates(
 
 def _dropouts(model: nn.Module, chains: Iterable[Chain]) -> set[nn.Module]:
     return {model.get_submodule(name) for chain in chains for name in chain.dropouts}
-
-
-class Link:
-    """Which nodes stay between the layers that write them and the one that reads them.
-
-    Args:
-        nodes: has the rate and the generator.
-        groups: how many sets a draw has.
-        first: the layer that runs first and draws: the reader itself where the nodes are the model's inputs.
-    """
-
-    def __init__(self, nodes: DropoutLayer, groups: int, first: nn.Module) -> None:
-        self.nodes = nodes
-        self.groups = groups
-        self.first = first
-        self.sets: list[Tensor] | None = None
-
-    def of(self, layer: nn.Module, n: int, device: torch.device) -> list[Tensor] | None:
-        """The sets that stay of n nodes, new ones for the first layer; None where all of them do."""
-        if layer is self.first:
-            p, generator = self.nodes.p, self.nodes.generator
-            self.sets = (
-                node_sets(n, p, self.groups, generator=generator, device=device) if layer.training and p else None
-            )
-        return self.sets
-
-
-class _Thin(nn.Module):
-    """A linear layer that computes the nodes that stay from the nodes that stay."""
-
-    link_in: Link | None = None
-    link_out: Link | None = None
-    weight: Tensor
-    bias: Tensor | None
-    trailing: int
-    """Dimensions of an input from its nodes on."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """y_O = W_OI x_I / (1 − p) + b_O in training; the whole layer in eval mode."""
-        ins = outs = None
-        if self.link_in is not None:
-            ins = self.link_in.of(self, x.shape[-self.trailing], x.device)
-            self.link_in.sets = None
-            if ins is None:
-                # nothing was removed; where the network is sampled in eval mode, masks are
-                x = self.link_in.nodes(x)
-        if self.link_out is not None:
-            outs = self.link_out.of(self, self.weight.shape[0], x.device)
-        sets = ins or outs
-        if sets is None:
-            return super().forward(x)  # type: ignore[no-any-return]
-        parts = x.tensor_split(len(sets)) if len(sets) > 1 and x.ndim > self.trailing else (x,)
-        whole = [None] * len(sets)
-        y = [self._part(*of_group) for of_group in zip(parts, outs or whole, ins or whole, strict=False)]
-        return torch.cat(y) if len(y) > 1 else y[0]
-
-    def _part(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
-        if ins is not None and self.link_in is not None:
-            if self.link_in.first is self:
-                x = x.index_select(-self.trailing, ins)
-            p = self.link_in.nodes.p
-            x = x * (1 / (1 - p) if p < 1 else 0.0)
-        return self.cut(x, outs, ins)
-
-    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
-        """The layer between the nodes that stay."""
-        raise NotImplementedError
-
-
-class ThinLinear(_Thin, nn.Linear):  # type: ignore[misc]
-    """`torch.nn.Linear`, thin in training; `thin` makes it."""
-
-    trailing = 1
-
-    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
-        """W_OI x_I + b_O."""
-        return submatrix_linear(x, self.weight, self.bias, outs, ins)
-
-
-class _ThinConv(_Thin):
-    def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
-        """W_OI * x_I + b_O."""
-        weight, bias = self.weight, self.bias
-        if outs is not None:
-            weight, bias = weight.index_select(0, outs), None if bias is None else bias.index_select(0, outs)
-        if ins is not None:
-            weight = weight.index_select(1, ins)
-        return self._conv_forward(x, weight, bias)  # type: ignore[no-any-return, operator]
-
-
-class ThinConv1d(_ThinConv, nn.Conv1d):
-    """`torch.nn.Conv1d`, thin in training; `thin` makes it."""
-
-    trailing = 2
-
-
-class ThinConv2d(_ThinConv, nn.Conv2d):
-    """`torch.nn.Conv2d`, thin in training; `thin` makes it."""
-
-    trailing = 3
-
-
-class ThinConv3d(_ThinConv, nn.Conv3d):
-    """`torch.nn.Conv3d`, thin in training; `thin` makes it."""
-
-    trailing = 4
-
-
-_KINDS = {nn.Linear: ThinLinear, nn.Conv1d: ThinConv1d, nn.Conv2d: ThinConv2d, nn.Conv3d: ThinConv3d}
-
-
-def _thinned(layer: nn.Module) -> _Thin:
-    """The same object, of the thin class: parameters, hooks and whatever refers to it stay."""
-    if not isinstance(layer, _Thin):
-        layer.__class__ = _KINDS[type(layer)]
-    assert isinstance(layer, _Thin)
-    return layer
