@@ -43,10 +43,10 @@ DENSE: Settings = {**COMMON, "epochs": 20}
 THINNED: Settings = {**COMMON, "epochs": 100, "p": 0.5, "input_p": 0.2}
 ROWS: dict[str, Settings] = {
     "none": DENSE,
-    "l2": {**DENSE, "l2": 1e-5},
-    "l2+l1": {**DENSE, "l2": 1e-5, "l1": 1e-6},
-    "max-norm": {**DENSE, "max_norm": 1.5},
-    "dropout+l2": {**THINNED, "l2": 1e-5},
+    "l2": {**DENSE, "l2": 1e-4},
+    "l2+l1": {**DENSE, "l2": 1e-4, "l1": 1e-6},
+    "max-norm": {**DENSE, "max_norm": 0.6},
+    "dropout+l2": {**THINNED, "epochs": 60, "l2": 1e-5},
     "dropout+max-norm": {**THINNED, "max_norm": 2.0},
 }
 PAPER = {"none": 1.60, "l2": 1.62, "l2+l1": 1.60, "max-norm": 1.35, "dropout+l2": 1.25, "dropout+max-norm": 1.05}
