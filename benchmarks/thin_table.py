@@ -44,16 +44,16 @@ def thinned(p: float, input_p: float = 0.0, groups: int = 1, input_elements: flo
 
 
 ROWS: dict[str, Callable[[], nn.Module]] = {
+    "no dropout": network,
     "nn.Dropout, p .5, input .2": lambda: network(0.5, 0.2),
     "thin, p .5, input .2": lambda: thinned(0.5, 0.2),
     "thin, p .5, input elements .2": lambda: thinned(0.5, input_elements=0.2),
     "thin, p .5, input 0": lambda: thinned(0.5),
-    "thin, p .3, input .2": lambda: thinned(0.3, 0.2),
-    "thin, p .4, input .1": lambda: thinned(0.4, 0.1),
-    "thin, p .5, input .2, 2 groups": lambda: thinned(0.5, 0.2, 2),
-    "thin, p .5, input .2, 4 groups": lambda: thinned(0.5, 0.2, 4),
-    "thin, p .6, input .2": lambda: thinned(0.6, 0.2),
-    "no dropout": network,
+    "thin, p .4, input elements .2": lambda: thinned(0.4, input_elements=0.2),
+    "thin, p .3, input elements .2": lambda: thinned(0.3, input_elements=0.2),
+    "thin, p .6, input elements .2": lambda: thinned(0.6, input_elements=0.2),
+    "thin, p .5, input elements .2, 2 groups": lambda: thinned(0.5, groups=2, input_elements=0.2),
+    "thin, p .5, input elements .2, 4 groups": lambda: thinned(0.5, groups=4, input_elements=0.2),
 }
 
 
