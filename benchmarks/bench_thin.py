@@ -71,7 +71,7 @@ def main() -> None:
                     inside[name].append(optimizer)
         took = {name: 1e3 * median(seconds) for name, seconds in whole.items()}
         weights = [a * b for a, b in itertools.pairwise(sizes)]
-        kept = [1 - INPUT_P, *[1 - P] * (len(sizes) - 2), 1.0]
+        kept = [1.0, *[1 - P] * (len(sizes) - 2), 1.0]
         share = sum(w * a * b for w, (a, b) in zip(weights, itertools.pairwise(kept), strict=True)) / sum(weights)
         print("-".join(map(str, sizes)), f"(kept nodes have {share:.2f} of the multiplications)")
         for name, milliseconds in took.items():

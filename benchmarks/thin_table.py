@@ -38,22 +38,22 @@ def network(p: float = 0.0, input_p: float = 0.0, layer: Callable[[float], nn.Mo
     return nn.Sequential(*layers[:-1])
 
 
-def thinned(p: float, input_p: float = 0.0, groups: int = 1, input_elements: float = 0.0) -> nn.Module:
-    """The same with its nodes removed; the inputs removed for all rows, or element by element."""
-    return tn.thin(network(input_p=input_elements, layer=tn.Dropout), p, input_p, groups=groups)
+def thinned(p: float, groups: int = 1) -> nn.Module:
+    """The same with its hidden nodes removed; each row loses inputs of its own."""
+    return tn.thin(network(), p, 0.2, groups=groups)
 
 
 ROWS: dict[str, Callable[[], nn.Module]] = {
     "no dropout": network,
     "nn.Dropout, p .5, input .2": lambda: network(0.5, 0.2),
-    "thin, p .5, input .2": lambda: thinned(0.5, 0.2),
-    "thin, p .5, input elements .2": lambda: thinned(0.5, input_elements=0.2),
-    "thin, p .5, input 0": lambda: thinned(0.5),
-    "thin, p .4, input elements .2": lambda: thinned(0.4, input_elements=0.2),
-    "thin, p .3, input elements .2": lambda: thinned(0.3, input_elements=0.2),
-    "thin, p .6, input elements .2": lambda: thinned(0.6, input_elements=0.2),
-    "thin, p .5, input elements .2, 2 groups": lambda: thinned(0.5, groups=2, input_elements=0.2),
-    "thin, p .5, input elements .2, 4 groups": lambda: thinned(0.5, groups=4, input_elements=0.2),
+    "thin, p .5, input .2": lambda: thinned(0.5),
+    "thin, p .5, input .2 for all rows": lambda: tn.thin(network(input_p=0.2, layer=tn.NodeDropout), 0.5),
+    "thin, p .5, input 0": lambda: tn.thin(network(), 0.5),
+    "thin, p .3, input .2": lambda: thinned(0.3),
+    "thin, p .4, input .2": lambda: thinned(0.4),
+    "thin, p .6, input .2": lambda: thinned(0.6),
+    "thin, p .5, input .2, 2 groups": lambda: thinned(0.5, 2),
+    "thin, p .5, input .2, 4 groups": lambda: thinned(0.5, 4),
 }
 
 

@@ -12,6 +12,7 @@ from torch import Generator, nn
 from thinnet.dropout._base import DropoutLayer
 from thinnet.dropout._chains import Chain, thinnable
 from thinnet.dropout._channel import ChannelDropout
+from thinnet.dropout._dropout import Dropout
 from thinnet.dropout._mask import threshold
 from thinnet.dropout._node import NodeDropout
 from thinnet.dropout._thin_layers import Link, ThinLayer, ThinLinear, made_thin
@@ -42,7 +43,8 @@ def thin(
         p: the rate at which hidden nodes are removed, in [0, 1]: one for all; rates by glob patterns over the names of
             the layers that write the nodes, the first that matches, other layers staying as they are; or None, the
             rates of the dropout layers that stand there already.
-        input_p: the rate at which the model's inputs (features) are removed, in [0, 1].
+        input_p: the rate at which the model's inputs (features) are removed, in [0, 1]; each row loses others, which
+            measured better than the same for all rows, at next to no cost.
         groups: G parts of the rows (along the first dimension), each with its own set of nodes. With 2 groups at
             p = 0.5 the sets are complementary halves: every node trains at every step, at more cost.
         generator: source of the sets, on the model's device; None is torch's default one.
@@ -91,13 +93,9 @@ def thin(
     for chain, rate in rates.items():
         reader = made_thin(model.get_submodule(chain.consumer))
         writers = [made_thin(model.get_submodule(name)) for name in chain.producers]
-        if isinstance(reader, ThinLinear):
-            nodes: DropoutLayer = NodeDropout(rate, groups, generator=generator)
-        else:
-            nodes = ChannelDropout(rate, dims=cast(Literal[1, 2, 3], reader.trailing - 1), generator=generator)
         # a child of the reader, so that it is found where dropout is looked for
-        reader.nodes = nodes
-        reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else reader)
+        reader.nodes = nodes = _nodes(reader, rate, groups, generator, inputs=not writers)
+        reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else None)
         for writer in writers:
             writer.link_out = link
         for name in chain.norms:
@@ -139,6 +137,15 @@ def _rates(
             f"thin: `p` has {idle[0]!r}, which matches no layer whose nodes can be removed: {names or 'none'}."
         )
     return rates
+
+
+def _nodes(reader: ThinLayer, p: float, groups: int, generator: Generator | None, *, inputs: bool) -> DropoutLayer:
+    """What holds the rate, and drops where all nodes are there: inputs, and the samples of a prediction."""
+    if inputs:
+        return Dropout(p, generator=generator)
+    if isinstance(reader, ThinLinear):
+        return NodeDropout(p, groups, generator=generator)
+    return ChannelDropout(p, dims=cast(Literal[1, 2, 3], reader.trailing - 1), generator=generator)
 
 
 def _dropouts(model: nn.Module, chains: Iterable[Chain]) -> set[nn.Module]:

@@ -19,23 +19,27 @@ class Link:
     Args:
         nodes: has the rate and the generator.
         groups: how many sets a draw has.
-        first: the layer that runs first and draws: the reader itself where the nodes are the model's inputs.
+        first: the layer that runs first and draws; None where nobody does, and `nodes` acts on all of them.
     """
 
-    def __init__(self, nodes: DropoutLayer, groups: int, first: nn.Module) -> None:
+    def __init__(self, nodes: DropoutLayer, groups: int, first: nn.Module | None) -> None:
         self.nodes = nodes
         self.groups = groups
         self.first = first
         self.sets: list[Tensor] | None = None
 
-    def of(self, layer: nn.Module, n: int, device: torch.device) -> list[Tensor] | None:
+    def drawn(self, layer: nn.Module, n: int, device: torch.device) -> list[Tensor] | None:
         """The sets that stay of n nodes, new ones for the first layer; None where all of them do."""
         if layer is self.first:
             p, generator = self.nodes.p, self.nodes.generator
-            self.sets = (
-                node_sets(n, p, self.groups, generator=generator, device=device) if layer.training and p else None
-            )
+            removes = layer.training and p > 0
+            self.sets = node_sets(n, p, self.groups, generator=generator, device=device) if removes else None
         return self.sets
+
+    def taken(self) -> list[Tensor] | None:
+        """The sets, for the layer that reads: they are not used again."""
+        sets, self.sets = self.sets, None
+        return sets
 
 
 class ThinLayer(nn.Module):
@@ -52,13 +56,12 @@ class ThinLayer(nn.Module):
         """y_O = W_OI x_I / (1 − p) + b_O in training; the whole layer in eval mode."""
         ins = outs = None
         if self.link_in is not None:
-            ins = self.link_in.of(self, x.shape[-self.trailing], x.device)
-            self.link_in.sets = None
+            ins = self.link_in.taken()
             if ins is None:
-                # nothing was removed; where the network is sampled in eval mode, masks are
+                # all nodes are here; in eval mode this is the identity, unless the network is being sampled
                 x = self.link_in.nodes(x)
         if self.link_out is not None:
-            outs = self.link_out.of(self, self.weight.shape[0], x.device)
+            outs = self.link_out.drawn(self, self.weight.shape[0], x.device)
         sets = ins or outs
         if sets is None:
             return super().forward(x)  # type: ignore[no-any-return]
@@ -69,8 +72,6 @@ class ThinLayer(nn.Module):
 
     def _part(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
         if ins is not None and self.link_in is not None:
-            if self.link_in.first is self:
-                x = x.index_select(-self.trailing, ins)
             p = self.link_in.nodes.p
             x = x * (1 / (1 - p) if p < 1 else 0.0)
         return self.cut(x, outs, ins)
