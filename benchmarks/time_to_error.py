@@ -1,8 +1,8 @@
 """CPU time until the MNIST network's test error is 1.5 % and 1.25 %, thinned beside nn.Dropout.
 
-The network of the MNIST table with hidden rates of .5, input rates of .2 and max-norm 2, in float32; Adam, its learning
-rate falling linearly to zero over each training, so each length is a training of its own. A target's time is that of the
-shortest training that ends at or below it. A run appends one JSON line to `--out`; runs that stand there are not
+The network of the MNIST table with hidden rates of .5, input rates of .2 and max-norm 2, in float32; Adam, its rate
+falling linearly to zero over each training, so each length is a training of its own. The time to a target is that of
+the shortest training that ends at or below it. A run appends one JSON line to `--out`; runs that stand there are not
 repeated, so a killed command goes on.
 
 Usage: THINNET_DATA=... python benchmarks/time_to_error.py [--epochs 8 16 30] [--threads 1] [--out FILE]
