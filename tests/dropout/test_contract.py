@@ -392,6 +392,18 @@ def test_compiled_masks_are_drawn_anew_and_each_mode_compiles_once(e: Enrolled) 
     assert backend.frame_count <= 2
 
 
+@of_all
+def test_batches_of_all_sizes_compile_twice(e: Enrolled) -> None:
+    torch.compiler.reset()
+    backend = CompileCounterWithBackend("aot_eager")
+    layer, clean, rows = e.build(0.5), e.build(0.5).eval(), e.rows or 0
+    compiled, long = torch.compile(layer, backend=backend, fullgraph=True), torch.cat([e.x] * 3, rows)
+    for size in range(3, 12):
+        x = long.narrow(rows, 0, size)
+        assert compiled(x).shape == clean(x).shape
+    assert backend.frame_count <= 2
+
+
 @those(lambda e: e.homogeneous)
 def test_the_compiled_gradient_is_the_factor(e: Enrolled) -> None:
     torch.compiler.reset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator
 
 import torch
@@ -61,7 +62,8 @@ class DropBlock2d(DropoutLayer):
         """M ∘ x / E[M]."""
         if x.ndim not in (3, 4):
             raise ValueError(f"DropBlock2d: the input must be (N, C, H, W) or (C, H, W), got shape {tuple(x.shape)}.")
-        height, width = x.shape[-2:]
+        # as numbers, not symbols of a compiler: γ is found in Python
+        height, width = map(operator.index, x.shape[-2:])
         h, w = min(self.size, height), min(self.size, width)
         decay = block_decay(self.p, height, width, h, w)
         rows, channels = x.shape[:2] if x.ndim == 4 else (1, x.shape[0])

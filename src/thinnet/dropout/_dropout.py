@@ -18,7 +18,7 @@ _CHUNK = 1 << 18
 """Elements at a time whose multipliers stay in the cache."""
 
 
-def apply_mask(x: Tensor, mask: Tensor, keep_threshold: int, *, inplace: bool = False) -> Tensor:
+def apply_mask(x: Tensor, mask: Tensor, keep_threshold: float, *, inplace: bool = False) -> Tensor:
     """M ∘ x · 65536/t for a bool mask M that broadcasts to x; zeros for t = 0.
 
     Autograd keeps one byte for each element of M.

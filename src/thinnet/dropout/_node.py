@@ -6,7 +6,8 @@ import torch
 from torch import Generator, Tensor
 
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._broadcast import scale_kept
+from thinnet.dropout._dropout import apply_mask
+from thinnet.dropout._mask import LEVELS
 from thinnet.dropout._noise import Noise
 
 
@@ -56,12 +57,20 @@ class NodeDropout(DropoutLayer):
         if x.ndim == 0:
             raise ValueError("NodeDropout: the input must be (rows, ..., nodes) or (nodes,), got a tensor of shape ().")
         kept = noise.keep_nodes(self.groups, x.shape[-1], self.p, x.device)
-        scale = 1 / (1 - self.p) if self.p < 1 else 0.0
         if self.groups == 1 or x.ndim == 1:
-            return scale_kept(x, kept[0], scale)
-        parts = zip(x.tensor_split(self.groups), kept, strict=True)
-        return torch.cat([scale_kept(part, nodes, scale) for part, nodes in parts])
+            mask = kept[0]
+        else:
+            mask = kept[_group_of_rows(len(x), self.groups, x.device)]
+            mask = mask.reshape(len(x), *(1,) * (x.ndim - 2), x.shape[-1])
+        return apply_mask(x, mask, LEVELS * (1 - self.p))
 
     def extra_repr(self) -> str:
         """The settings."""
         return f"p={self.p}, groups={self.groups}"
+
+
+def _group_of_rows(rows: int, groups: int, device: torch.device) -> Tensor:
+    """The group of each row where `tensor_split` cuts them: the first rows % groups have one row more."""
+    size, longer = rows // groups, rows % groups
+    row = torch.arange(rows, device=device)
+    return torch.maximum(row // (size + 1), (row - longer) // max(size, 1))

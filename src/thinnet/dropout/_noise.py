@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -24,6 +25,10 @@ class Noise:
     def __init__(self, generator: Generator | None = None) -> None:
         self.generator = generator
 
+    def _source(self) -> dict[str, Any]:
+        # torch functions that are told of no generator cannot be compiled for batches of any size
+        return {} if self.generator is None else {"generator": self.generator}
+
     def keep(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
         """A bool mask of independent elements, False with probability p (rounded as `threshold` says)."""
         if self.generator is None and (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
@@ -36,8 +41,8 @@ class Noise:
         share = n * (1 - p)
         k: int | Tensor = math.floor(share)
         if share > k:
-            k = (torch.rand((), generator=self.generator, device=device) < share - k) + k
-        order = torch.randperm(n, generator=self.generator, device=device)
+            k = (torch.rand((), device=device, **self._source()) < share - k) + k
+        order = torch.randperm(n, device=device, **self._source())
         rank = torch.zeros_like(order).index_put((order,), torch.arange(n, device=device))
         start = torch.arange(groups, device=device)[:, None] * n // groups
         return (rank - start) % n < k
@@ -48,8 +53,8 @@ class Noise:
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Independent standard normal elements."""
-        return torch.randn(tuple(shape), dtype=dtype, device=device, generator=self.generator)
+        return torch.randn(tuple(shape), dtype=dtype, device=device, **self._source())
 
     def uniform(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Independent elements, uniform in [0, 1)."""
-        return torch.rand(tuple(shape), dtype=dtype, device=device, generator=self.generator)
+        return torch.rand(tuple(shape), dtype=dtype, device=device, **self._source())
