@@ -26,7 +26,7 @@ class Noise:
         self.generator = generator
 
     def _source(self) -> dict[str, Any]:
-        # torch functions that are told of no generator cannot be compiled for batches of any size
+        # torch cannot compile functions that are given generator=None for batches of any size
         return {} if self.generator is None else {"generator": self.generator}
 
     def keep(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
