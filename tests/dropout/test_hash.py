@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 import torch
 
-from thinnet.dropout import splitmix64_
+from thinnet.dropout import splitmix64_, splitmix64_array_
 
 WORD = 2**64
 
@@ -16,8 +17,10 @@ def by_hand(position: int) -> int:
 
 def test_it_is_splitmix64() -> None:
     positions = [*range(50), 2**40, 2**63 - 1, -1, -(2**63)]
-    words = splitmix64_(torch.tensor(positions)).tolist()
-    assert [word % WORD for word in words] == [by_hand(position % WORD) for position in positions]
+    expected = [by_hand(position % WORD) for position in positions]
+    assert [word % WORD for word in splitmix64_(torch.tensor(positions)).tolist()] == expected
+    array = np.array([position % WORD for position in positions], np.uint64)
+    assert splitmix64_array_(array, np.empty_like(array)).tolist() == expected
 
 
 def test_it_works_in_place_with_scratch_or_without() -> None:

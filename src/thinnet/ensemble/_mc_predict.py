@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thinnet.ensemble._masking import MASKED, Masks, masked_forward
+from thinnet.ensemble._noise import Block, Source
 from thinnet.ensemble._predictions import Predictions, Probabilities
-from thinnet.ensemble._unseen import RefuseFunctionalDropout
+from thinnet.ensemble._randomized import Randomized, randomized
+
+_AT_ONCE = 1 << 18
+"""Elements of the largest tensor known in a forward pass: so many stay in the cache."""
+
+_LEAST = 1 << 10
+"""Rows in a forward pass, under which splitting a sample costs more than the cache saves."""
 
 Activation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
 
@@ -77,147 +82,234 @@ def mc_predict(
         if value is not None and value < least:
             raise ValueError(f"mc_predict: `{name}` must be >= {least}, got {value}.")
     act, kind = _activation(activation)
-    masks = Masks(int(np.random.SeedSequence().generate_state(1, np.uint64)[0]) if seed is None else seed)
-    batches = _batches(args, batch_size)
-    devices = {t.device for t in (*model.parameters(), *model.buffers(), *(a for a in args if isinstance(a, Tensor)))}
-    cuda = sorted({d.index or 0 for d in devices if d.type == "cuda"})
-    # layers that work in place must not change x for the next sample
-    fresh = any(getattr(module, "inplace", False) for module in model.modules())
-    outputs = []
+    source = Source(seed, samples)
+    rows, split = _rows(args, batch_size)
+    cuda = _cuda(model, args) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
-        stack.enter_context(_randomized(model, masks, batched=len(batches) > 1))
+        how = stack.enter_context(randomized(model, source))
         stack.enter_context(torch.random.fork_rng(devices=cuda))
         stack.enter_context(torch.set_grad_enabled(grad))
-        if any(hasattr(module, "_orig_mod") for module in model.modules()):
+        if how.compiled:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(RefuseFunctionalDropout())
-        for sample in range(samples):
-            masks.begin_sample(sample)
-            _seed(masks.number() >> 1, cuda)
-            state = _state(cuda)
-            parts = []
-            for rows in batches:
-                masks.begin_batch(rows.stop - rows.start if len(batches) > 1 else None)
-                out = model(*(_part(a, rows if len(batches) > 1 else None, fresh) for a in args))
-                if not isinstance(out, Tensor):
-                    raise TypeError(
-                        f"mc_predict: the model must return a tensor, got {type(out).__name__}; wrap it in a module "
-                        "that returns the one you want."
-                    )
-                if len(batches) > 1:
-                    _check_batch(out, rows, sample == 0 and not torch.equal(_state(cuda), state))
-                parts.append(act(out))
-            outputs.append(torch.cat(parts) if len(parts) > 1 else parts[0])
-    return Predictions(torch.stack(outputs), kind)
+        run = _Run(model, args, how, rows, cuda)
+        outputs = run.split(samples, batch_size) if batch_size and split else run.together(samples, batch_size)
+        return Predictions(torch.cat([act(out) for out in outputs]), kind)
 
 
-@contextmanager
-def _randomized(model: nn.Module, masks: Masks, *, batched: bool) -> Iterator[None]:
-    """The model in eval mode but for its dropout, which draws from `masks`."""
-    modules = list(model.named_modules())
-    if any(isinstance(module, torch.jit.ScriptModule) for _, module in modules):
-        raise TypeError("mc_predict: the masks of a scripted module cannot be seeded; give the module it was made of.")
-    masked = [(name, m) for name, m in modules if type(m) in MASKED and m.p and "forward" not in vars(m)]
-    ours = {id(module) for _, module in masked}
-    inside = [(name, module) for name, module in modules if id(module) not in ours and _drops_inside(module)]
-    if not masked and not inside:
-        raise ValueError(
-            f"mc_predict: nothing in {type(model).__name__} is random: it has no dropout layer with p > 0; "
-            "put a tn.Dropout into it (dropout called as a function is not seen)."
-        )
-    if inside and batched:
-        name, module = inside[0]
-        raise ValueError(
-            f"mc_predict: {type(module).__name__} '{name}' draws its dropout inside, so its masks would depend on the "
-            "batches; leave `batch_size` out."
-        )
-    random = ours | {id(module) for _, module in inside}
-    modes = [(module, module.training) for _, module in modules]
-    try:
-        for _, module in modules:
-            # an encoder layer in eval mode takes a fused path without dropout
-            module.training = id(module) in random or (
-                isinstance(module, nn.TransformerEncoderLayer) and any(id(m) in random for m in module.modules())
+class _Run:
+    """The forward passes of one prediction.
+
+    Args:
+        model: randomized.
+        args: of the model.
+        how: the model draws.
+        rows: B, or None where the arguments have no rows in common.
+        cuda: devices whose random state is seeded.
+    """
+
+    def __init__(
+        self, model: nn.Module, args: tuple[object, ...], how: Randomized, rows: int | None, cuda: list[int]
+    ) -> None:
+        self.model = model
+        self.args = args
+        self.how = how
+        self.rows = rows
+        self.cuda = cuda
+
+    def together(self, samples: int, batch_size: int | None) -> list[Tensor]:
+        """Outputs (K, B, ...), in forward passes of the size that is fastest, where the model allows it."""
+        last = samples - 1
+        first, drew = self._first(Block(range(last, samples), self._all(), whole=True))
+        outputs = None
+        if self.rows and not drew:
+            size = self._fastest(first)
+            count = min(samples, (size if batch_size is None else min(size, batch_size)) // self.rows)
+            if count > 1 and not self.how.masks:
+                outputs = self._tried(self._folded(samples, count), first)
+            elif self.rows > max(size, _LEAST):
+                parts = self._parts(max(size, _LEAST))
+                outputs = self._tried((self._joined(sample, parts) for sample in range(last, -1, -1)), first)
+        return outputs or [*(self._alone(sample)[None] for sample in range(last)), first[None]]
+
+    def split(self, samples: int, size: int) -> Iterator[Tensor]:
+        """Outputs (1, B, ...), with no more than `size` rows in a forward pass."""
+        parts = self._parts(size)
+        # across the border of two parts
+        start = min(len(parts[0]) // 2, parts[1].start)
+        rows = range(start, start + len(parts[0]))
+        across, drew = self._first(Block(range(1), rows, whole=False))
+        if drew:
+            raise ValueError(
+                "mc_predict: the model draws random numbers outside of its dropout layers, so its predictions would "
+                "depend on the batches; leave `batch_size` out."
             )
-        for index, (name, module) in enumerate(masked):
-            vars(module)["forward"] = masked_forward(module, name, index, masks)
-        yield
-    finally:
-        for _, module in masked:
-            vars(module).pop("forward", None)
-        for module, mode in modes:
-            module.training = mode
+        for sample in range(samples):
+            out = self._joined(sample, parts)
+            if sample == 0 and not self._alike(out[0, rows.start : rows.stop], across):
+                raise ValueError(
+                    "mc_predict: the model predicts a row differently in another batch of rows, so its predictions "
+                    "would depend on the batches; leave `batch_size` out."
+                )
+            yield out
 
+    def _first(self, block: Block) -> tuple[Tensor, bool]:
+        """The first forward pass: its output, and whether it drew numbers of its own."""
 
-def _drops_inside(module: nn.Module) -> bool:
-    """Whether the module drops in a way that only itself can draw."""
-    if isinstance(module, MASKED):
-        return bool(module.p)
-    if isinstance(module, nn.RNNBase):
-        return module.dropout > 0 and module.num_layers > 1
-    return isinstance(module, nn.MultiheadAttention) and module.dropout > 0
+        def drawn() -> tuple[Tensor, bool]:
+            state = self._seed(block.samples.start)
+            return self._forward(block), not torch.equal(self._state(), state)
+
+        out, drew = drawn()
+        if self.how.functions.learn(lambda: self._forward(block)):
+            out, drew = drawn()
+        if not (drew or self.how.source.requests or any(rate for _, rate in self.how.functions.log)):
+            raise ValueError(
+                f"mc_predict: nothing in {type(self.model).__name__} is random: it has no dropout with p > 0; put a "
+                "tn.Dropout into it."
+            )
+        return out, drew
+
+    def _fastest(self, first: Tensor) -> int:
+        """Rows of a forward pass whose tensors, as far as they are known, stay in the cache."""
+        tensors = [a for a in self.args if isinstance(a, Tensor)]
+        largest = max(self.how.source.largest, first.numel(), *(t.numel() for t in tensors))
+        return _AT_ONCE * (self.rows or 0) // max(largest, 1)
+
+    def _tried(self, outputs: Iterator[Tensor], alone: Tensor) -> list[Tensor] | None:
+        """Outputs that come from the last sample to the first; None if the last is not what it is alone."""
+        found: list[Tensor] = []
+        state = self._state()
+        try:
+            for out in outputs:
+                if not found and not self._alike(out[-1], alone):
+                    return None
+                found.insert(0, out)
+        except Exception:
+            # whatever it is that the model cannot do with other rows than its own
+            return None
+        return found if torch.equal(self._state(), state) else None
+
+    def _folded(self, samples: int, count: int) -> Iterator[Tensor]:
+        """Outputs (K, B, ...) of `count` samples at once, from the last to the first."""
+        rows = range(self.rows or 0)
+        for stop in range(samples, 0, -count):
+            block = Block(range(max(0, stop - count), stop), rows, whole=True)
+            out = self._forward(block)
+            yield _of_length(out, len(block.samples) * len(rows)).reshape(-1, len(rows), *out.shape[1:])
+
+    def _parts(self, size: int) -> list[range]:
+        """The rows in parts of one length, not above `size`; the last one overlaps."""
+        rows = self.rows or 0
+        count = -(-rows // size)
+        # at least two rows: one alone could not be told from what all rows share
+        size = max(2, -(-rows // count))
+        return [range(start, start + size) for start in (*range(0, rows - size, size), rows - size)]
+
+    def _joined(self, sample: int, parts: list[range]) -> Tensor:
+        """Output (1, B, ...) of one sample."""
+        outputs = []
+        for rows in parts:
+            out = self._forward(Block(range(sample, sample + 1), rows, whole=False))
+            outputs.append(_of_length(out, len(rows)))
+        outputs[-1] = outputs[-1][parts[-2].stop - parts[-1].start :]
+        return torch.cat(outputs)[None]
+
+    def _alone(self, sample: int) -> Tensor:
+        """Output of one sample."""
+        self._seed(sample)
+        return self._forward(Block(range(sample, sample + 1), self._all(), whole=True))
+
+    def _all(self) -> range | None:
+        return None if self.rows is None else range(self.rows)
+
+    def _forward(self, block: Block) -> Tensor:
+        args = [self._part(a, block) for a in self.args]
+        with self.how.begin(block):
+            out = self.model(*args)
+        if not isinstance(out, Tensor):
+            raise TypeError(
+                f"mc_predict: the model must return a tensor, got {type(out).__name__}; wrap it in a module that "
+                "returns the one you want."
+            )
+        return out
+
+    def _part(self, arg: object, block: Block) -> object:
+        """What a forward pass gets of an argument: a copy, as the model may overwrite it."""
+        if not isinstance(arg, Tensor):
+            return arg
+        if block.rows is None or not arg.ndim or len(arg) != self.rows:
+            return arg.clone()
+        if not block.whole:
+            return arg[block.rows.start : block.rows.stop].clone()
+        return arg.repeat(len(block.samples), *(1,) * (arg.ndim - 1))
+
+    def _alike(self, a: Tensor, b: Tensor) -> bool:
+        """Whether two outputs are equal to rounding."""
+        if a.shape != b.shape:
+            return False
+        if not a.is_floating_point() and not a.is_complex():
+            return torch.equal(a, b)
+        types = {p.dtype for p in self.model.parameters() if p.dtype.is_floating_point} | {a.dtype}
+        if torch.is_autocast_enabled(a.device.type):
+            types.add(torch.get_autocast_dtype(a.device.type))
+        rounding = max(torch.finfo(dtype).eps for dtype in types) ** 0.5
+        a, b = a.detach(), b.detach()
+        if not b.numel() or bool((a - b).abs().max() <= rounding * b.abs().max()):
+            return True
+        # infinities and NaN
+        return torch.allclose(a, b, rtol=rounding, atol=0, equal_nan=True)
+
+    def _seed(self, sample: int) -> Tensor:
+        """Seed the global generators in use, and only those: for what the model draws by itself."""
+        seed = self.how.source.seed(sample)
+        torch.default_generator.manual_seed(seed)
+        for index in self.cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        return self._state()
+
+    def _state(self) -> Tensor:
+        states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(index) for index in self.cuda)]
+        return torch.cat(states) if self.cuda else states[0]
 
 
 def _activation(activation: Activation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:
+    """What turns outputs (K, B, ...) into predictions, and what these are."""
     if activation is None:
-        return lambda out: out, None
+        return lambda outputs: outputs, None
     if callable(activation):
-        return activation, None
+        # each sample by itself: it may look at all its rows
+        return lambda outputs: torch.stack([activation(out) for out in outputs]), None
     if activation == "softmax":
-        return lambda out: out.softmax(-1), "classes"
+        return lambda outputs: outputs.softmax(-1), "classes"
     if activation == "sigmoid":
         return torch.sigmoid, "independent"
     raise ValueError(f'mc_predict: `activation` must be "softmax", "sigmoid", a callable or None, got {activation!r}.')
 
 
-def _batches(args: tuple[object, ...], batch_size: int | None) -> list[slice]:
-    """The rows of each forward pass."""
-    if batch_size is None:
-        return [slice(0, 0)]
+def _cuda(model: nn.Module, args: tuple[object, ...]) -> list[int]:
+    """The CUDA devices in use."""
+    tensors = (*model.parameters(), *model.buffers(), *(a for a in args if isinstance(a, Tensor)))
+    return sorted({t.device.index or 0 for t in tensors if t.device.type == "cuda"})
+
+
+def _of_length(out: Tensor, rows: int) -> Tensor:
+    if out.ndim == 0 or len(out) != rows:
+        raise ValueError(
+            f"mc_predict: a batch of {rows} rows gave an output of shape {tuple(out.shape)}, which cannot be put "
+            "together; leave `batch_size` out."
+        )
+    return out
+
+
+def _rows(args: tuple[object, ...], batch_size: int | None) -> tuple[int | None, bool]:
+    """The rows of the arguments, None if they have none, and whether they are more than `batch_size`."""
     tensors = [a for a in args if isinstance(a, Tensor)]
-    rows = {len(t) if t.ndim else None for t in tensors}
-    if len(rows) != 1 or None in rows:
+    rows = len(tensors[0]) if tensors and tensors[0].ndim else None
+    if batch_size is None or (rows is not None and batch_size >= rows):
+        return rows, False
+    if rows is None or any(not t.ndim or len(t) != rows for t in tensors):
         raise ValueError(
             f"mc_predict: `batch_size` needs arguments alike in their first dimension, got "
             f"{[tuple(t.shape) for t in tensors]}; leave it out."
         )
-    total = len(tensors[0])
-    starts = list(range(0, total, batch_size)) or [0]
-    if total % batch_size == 0 and 1 < batch_size < total:
-        # batches of two sizes: a dimension that only happens to equal the batch size gives itself away
-        starts.append(total - 1)
-    return [slice(a, b) for a, b in zip(starts, [*starts[1:], total], strict=True)]
-
-
-def _part(arg: object, rows: slice | None, fresh: bool) -> object:
-    """The rows of a tensor, copied if the model may overwrite them; anything else as it is."""
-    if not isinstance(arg, Tensor):
-        return arg
-    part = arg if rows is None else arg[rows]
-    return part.clone() if fresh else part
-
-
-def _check_batch(out: Tensor, rows: slice, drew: bool) -> None:
-    """Refuse outputs that batching would change."""
-    size = rows.stop - rows.start
-    if out.ndim == 0 or len(out) != size:
-        raise ValueError(
-            f"mc_predict: a batch of {size} rows gave an output of shape {tuple(out.shape)}, which cannot be put "
-            "together; leave `batch_size` out."
-        )
-    if drew:
-        raise ValueError(
-            "mc_predict: the model draws random numbers outside of its dropout layers, so its predictions would depend "
-            "on the batches; leave `batch_size` out."
-        )
-
-
-def _seed(seed: int, cuda: list[int]) -> None:
-    """Seed the global generators in use, and only those."""
-    torch.default_generator.manual_seed(seed)
-    for index in cuda:
-        torch.cuda.default_generators[index].manual_seed(seed)
-
-
-def _state(cuda: list[int]) -> Tensor:
-    return torch.cat([torch.get_rng_state(), *(torch.cuda.get_rng_state(index) for index in cuda)])
+    return rows, rows > 2 or batch_size > 1
