@@ -54,8 +54,8 @@ class Source:
 
     def __init__(self, seed: int | None, samples: int) -> None:
         word = int.from_bytes(os.urandom(8)) if seed is None else seed
-        key = np.zeros(1, np.uint64)
-        # 64 bits at a time, as a seed may have more
+        # 64 bits at a time, as a seed may have more; not from 0, which the hash leaves where it is
+        key = np.ones(1, np.uint64)
         for at in range(0, max(word.bit_length(), 1), 64):
             splitmix64_array_(key := key + np.uint64(word >> at & (1 << 64) - 1), np.empty_like(key))
         keys_S = np.arange(samples, dtype=np.uint64)
@@ -220,15 +220,11 @@ def _kept_words(keys_K: NDArray[np.uint64], start: int, stop: int, lanes: int, b
 
 
 def _memory(k: int, count: int) -> Sequence[NDArray[np.uint64]]:
-    """Two arrays (k, count) and positions times `GOLDEN`: memory of this thread, as what is fresh costs more."""
+    """Two arrays (k, count) and the numbers from 0: memory of this thread, as what is fresh costs more."""
     if k * count > _CACHED:
-        return (
-            np.empty((k, count), np.uint64),
-            np.empty((k, count), np.uint64),
-            np.arange(count, dtype=np.uint64) * GOLDEN,
-        )
+        return *np.empty((2, k, count), np.uint64), np.arange(count, dtype=np.uint64)
     if not hasattr(_buffers, "words"):
-        _buffers.words = np.empty(_CACHED, np.uint64), np.empty(_CACHED, np.uint64)
+        _buffers.words = np.empty((2, _CACHED), np.uint64)
         _buffers.positions = np.arange(_CACHED, dtype=np.uint64)
     words, scratch = (memory[: k * count].reshape(k, count) for memory in _buffers.words)
     return words, scratch, _buffers.positions[:count]
