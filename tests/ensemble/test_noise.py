@@ -1,6 +1,6 @@
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -225,14 +225,21 @@ def test_pairs_of_nodes_are_kept_as_often_as_drawing_without_replacement_says() 
         assert abs(float((kept[:, i] * kept[:, j]).mean()) - both) < 5 * math.sqrt(both * (1 - both) / draws)
 
 
-def test_the_source_counts_what_was_asked() -> None:
+def test_the_source_says_what_was_asked_without_the_rows() -> None:
     source = Source(0, 2)
-    begin(source, range(1))
-    assert source.requests == 0
-    shapes: Sequence[tuple[int, ...]] = [(ROWS, 3), (ROWS, 9)]
-    for shape in shapes:
-        noise(source).keep(shape, 0.5, CPU)
-    assert (source.requests, source.largest) == (2, ROWS * 9)
+
+    def asked(samples: range, rows: range | None, *shapes: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+        begin(source, samples, rows)
+        for shape in shapes:
+            noise(source).keep(shape, 0.5, CPU)
+        noise(source).keep_nodes(len(samples), 6, 0.5, CPU)
+        return source.asked
+
+    expected = asked(range(1), None, (ROWS, 3), (ROWS * 2, 9), (1, 4))
+    assert asked(range(2), None, (2 * ROWS, 3), (2 * ROWS * 2, 9), (1, 4)) == expected
+    assert asked(range(1), range(2, 5), (3, 3), (3 * 2, 9), (1, 4)) == expected
+    assert asked(range(1), range(2, 5), (3, 3), (3 * 2, 9), (1, 3)) != expected
+    assert source.largest == 2 * ROWS * 2 * 9
 
 
 def test_the_masks_are_as_good_as_those_of_a_generator() -> None:

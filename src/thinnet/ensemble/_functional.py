@@ -137,7 +137,7 @@ class SampledFunctions(TorchFunctionMode):
         rate, training = _read(args, kwargs, where.rate), True
         if where.training is not None:
             training = bool(_read(args, kwargs, where.training))
-        if not (rate if where.training is None else training or not rate):
+        if not (rate if where.training is None else training):
             self._note_silent(func.__name__)
         rate = self._rate(func.__name__, float(rate) if training else 0.0)
         if self.learning or not rate:
@@ -175,7 +175,9 @@ class SampledFunctions(TorchFunctionMode):
         while self.silent is not None and frame is not None:
             module = frame.f_locals.get("self")
             if isinstance(module, nn.Module):
-                self.silent.setdefault(module, name)
+                # those of torch are in the right mode already
+                if not type(module).__module__.startswith("torch.nn."):
+                    self.silent.setdefault(module, name)
                 return
             frame = frame.f_back
 

@@ -46,6 +46,8 @@ class Source:
 
     Attributes:
         block: what is predicted now.
+        asked: the layers and shapes of this forward pass, without its rows where they are the first dimension: the
+            same for any number of rows, unless they are in another dimension.
         requests: how often numbers were asked for.
         largest: the most numbers that were asked for at once.
     """
@@ -62,12 +64,14 @@ class Source:
         keys_S += key
         self.keys_S = splitmix64_array_(keys_S, np.empty_like(keys_S))
         self.calls: dict[int, int] = {}
+        self.asked: list[tuple[int, tuple[int, ...]]] = []
         self.requests = self.largest = 0
 
     def begin(self, block: Block) -> None:
         """Start a forward pass."""
         self.block = block
         self.calls.clear()
+        self.asked = []
 
     def keys(self, stream: np.uint64) -> NDArray[np.uint64]:
         """Keys of the samples predicted now for a stream of numbers, of shape (K,)."""
@@ -114,6 +118,7 @@ class SampleNoise(Noise):
     def keep_nodes(self, groups: int, n: int, p: float, device: torch.device) -> Tensor:
         """Bool masks (groups, n): one node set for each sample, which all groups share where there is one sample."""
         keys_K = self._keys(n)
+        self.source.asked.append((self.index, (0, n)))
         if groups != len(keys_K) != 1:
             raise self._cannot_split((groups, n))
         words = _words(keys_K, 0, n + 1, device)
@@ -155,18 +160,18 @@ class SampleNoise(Noise):
         """Numbers of a shape; `make(first, count)` gives (K, count) of each sample's endless sequence."""
         shape = tuple(shape)
         block, size = self.source.block, math.prod(shape)
-        one = len(block.samples) == 1
-        if one and (block.whole or shared or shape[:1] == (1,)):
+        rows = len(block.samples) * len(block.rows or ())
+        by_row = not shared and bool(rows and shape) and shape[0] % rows == 0
+        if not shared:
+            self.source.asked.append((self.index, (shape[0] // rows, *shape[1:]) if by_row else (-1, *shape)))
+        if len(block.samples) == 1 and (block.whole or shared or shape[:1] == (1,)):
             return make(0, size).reshape(shape)
-        rows = block.rows
-        if shared or not shape or rows is None:
+        if by_row and block.rows is not None:
+            width = size // rows
+            return make(block.rows.start * width, len(block.rows) * width).reshape(shape)
+        if shared or shape[:1] != (1,) or block.rows is None:
             raise self._cannot_split(shape)
-        if shape[0] == 1:
-            return make(0, size).reshape(-1, *shape[1:]).repeat_interleave(len(rows), 0)
-        if shape[0] % (len(block.samples) * len(rows)):
-            raise self._cannot_split(shape)
-        width = size // (len(block.samples) * len(rows))
-        return make(rows.start * width, len(rows) * width).reshape(shape)
+        return make(0, size).reshape(-1, *shape[1:]).repeat_interleave(len(block.rows), 0)
 
     def _cannot_split(self, shape: tuple[int, ...]) -> ValueError:
         block = self.source.block
