@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import thinnet as tn
+from thinnet.ensemble import _mc_predict
 
 
 def net(drop: Callable[[float], nn.Module] = tn.Dropout, p: float = 0.5) -> nn.Sequential:
@@ -120,6 +121,181 @@ def test_batches_do_not_change_the_samples(name: str, batch_size: int) -> None:
     torch.testing.assert_close(
         tn.mc_predict(model, x, samples=4, seed=3, batch_size=batch_size).samples, whole, rtol=1e-5, atol=1e-6
     )
+
+
+class Counting(nn.Module):
+    """Notes how many rows each forward pass has."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.rows: list[int] = []
+
+    def forward(self, x: Tensor, *rest: object) -> object:
+        self.rows.append(len(x))
+        return self.model(x, *rest)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "passes"),
+    [
+        (None, 1 + 1),
+        (500, 1 + 1),
+        (35, 1 + 17),
+        (20, 1 + 25),
+        (10, 50),
+        (9, 1 + 2 * 50),
+        (4, 1 + 3 * 50),
+        (2, 1 + 5 * 50),
+    ],
+)
+def test_samples_share_forward_passes_of_no_more_than_batch_size(batch_size: int | None, passes: int) -> None:
+    model, x = Counting(net()), inputs(10, 5)
+    pred = tn.mc_predict(model, x, samples=50, seed=0, batch_size=batch_size)
+    # two rows at a time are compared with three
+    assert max(model.rows) <= max(batch_size or 500, 3)
+    assert len(model.rows) == passes
+    torch.testing.assert_close(pred.samples, tn.mc_predict(net(), x, samples=50, seed=0).samples)
+
+
+def one_pass_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_mc_predict, "_AT_ONCE", 0)
+    monkeypatch.setattr(_mc_predict, "_LEAST", 1 << 30)
+
+
+FOLDABLE = {
+    "a mask of all rows beside them": (
+        Apply(lambda drop, x, mask: F.scaled_dot_product_attention(drop(x), x, x, mask).mean(1), nn.Dropout(0.5)),
+        (inputs(7, 4, 6), inputs(4, 4) > 0),
+    ),
+    "a number": (Apply(lambda drop, x, factor: drop(x) * factor, tn.Dropout(0.5)), (inputs(7, 4), 3.0)),
+    "rows flattened with time": (
+        Apply(lambda drop, x: drop(x.flatten(0, 1)).view(x.shape), tn.Dropout(0.5)),
+        (inputs(7, 4, 6),),
+    ),
+    "time first": (
+        Apply(lambda rnn, x: rnn(x.transpose(0, 1))[0][-1], nn.GRU(6, 5, 2, dropout=0.5)),
+        (inputs(7, 4, 6),),
+    ),
+    "one row": (net(), (inputs(1, 5),)),
+    "half precision": (net().bfloat16(), (inputs(7, 5).bfloat16(),)),
+    "infinities": (Apply(lambda drop, x: 1 / drop(x.clamp(min=0)), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "classes": (Apply(lambda drop, x: drop(x).argmax(-1), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "a flag beside dropout": (net(nn.Dropout), (inputs(7, 5),)),
+}
+NOT_FOLDABLE = {
+    "rows less their mean": (Apply(lambda drop, x: (y := drop(x)) - y.mean(0), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "one row less its mean": (Apply(lambda drop, x: (y := drop(x)) - y.mean(0), tn.Dropout(0.5)), (inputs(1, 5),)),
+    "statistics of the batch": (
+        nn.Sequential(tn.Dropout(0.5), nn.BatchNorm1d(5, track_running_stats=False)),
+        (inputs(7, 5),),
+    ),
+    "a number for each row": (
+        Apply(lambda drop, x: drop(x) + torch.arange(1000.0)[: len(x), None], tn.Dropout(0.5)),
+        (inputs(7, 5),),
+    ),
+    "a sum over rows": (Apply(lambda drop, x: drop(x).cumsum(0), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "no rows in the output": (Apply(lambda drop, x: drop(x).mean(0), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "rows that are steps": (Apply(lambda rnn, x: rnn(x)[0], nn.LSTM(5, 6, 2, dropout=0.5)), (inputs(7, 3, 5),)),
+    "rows that are channels": (nn.Sequential(nn.Dropout1d(0.5)), (inputs(7, 5),)),
+    "no rows among the arguments": (
+        Apply(lambda drop, factor: drop(torch.ones(7, 3)) * factor, tn.Dropout(0.5)),
+        (torch.tensor(3.0),),
+    ),
+    "other random numbers": (Apply(lambda drop, x: drop(x) + torch.randn(5), tn.Dropout(0.5)), (inputs(7, 5),)),
+    "rows in the second dimension": (
+        Apply(lambda drop, x: drop(x.T).T, tn.Dropout(0.5)),
+        (inputs(7, 7),),
+    ),
+    "nodes that are rows": (Apply(lambda drop, x: drop(x.T).T, tn.NodeDropout(0.5)), (inputs(7, 5),)),
+    "no more rows than those": (Apply(lambda drop, x: drop(x) * torch.ones(7, 1), tn.Dropout(0.5)), (inputs(7, 5),)),
+}
+
+
+@pytest.mark.parametrize("name", [*FOLDABLE, *NOT_FOLDABLE])
+def test_folding_is_left_where_it_would_change_something(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, args = {**FOLDABLE, **NOT_FOLDABLE}[name]
+    if args[0].ndim:
+        model = Counting(model)
+    folded = tn.mc_predict(model, args, samples=9, seed=0).samples
+    if args[0].ndim:
+        assert (len(model.rows) < 9) == (name in FOLDABLE)
+    one_pass_a_sample(monkeypatch)
+    tolerance = {"rtol": 0.02, "atol": 0.02} if folded.dtype == torch.bfloat16 else {"rtol": 1e-5, "atol": 1e-6}
+    torch.testing.assert_close(tn.mc_predict(model, args, samples=9, seed=0).samples, folded, **tolerance)
+
+
+@pytest.mark.parametrize("name", [*FOLDABLE, *NOT_FOLDABLE])
+def test_many_rows_are_split_where_that_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, args = {**FOLDABLE, **NOT_FOLDABLE}[name]
+    if args[0].ndim:
+        model = Counting(model)
+    with monkeypatch.context() as context:
+        one_pass_a_sample(context)
+        looped = tn.mc_predict(model, args, samples=4, seed=0).samples
+    monkeypatch.setattr(_mc_predict, "_AT_ONCE", 0)
+    monkeypatch.setattr(_mc_predict, "_LEAST", 3)
+    if args[0].ndim:
+        model.rows.clear()
+    split = tn.mc_predict(model, args, samples=4, seed=0).samples
+    tolerance = {"rtol": 0.02, "atol": 0.02} if split.dtype == torch.bfloat16 else {"rtol": 1e-5, "atol": 1e-6}
+    torch.testing.assert_close(split, looped, **tolerance)
+    if args[0].ndim and len(args[0]) > 1:
+        assert (min(model.rows) <= 3 and len(model.rows) >= 1 + 3 * 4) == (name in FOLDABLE)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, (x,)) in NOT_FOLDABLE.items() if x.ndim and len(x) > 1])
+@pytest.mark.parametrize("batch_size", [2, 3, 6])
+def test_batches_that_would_change_something_are_refused(name: str, batch_size: int) -> None:
+    model, args = NOT_FOLDABLE[name]
+    if name == "no more rows than those":
+        with pytest.raises(RuntimeError, match="must match the size"):
+            tn.mc_predict(model, args, samples=3, seed=0, batch_size=batch_size)
+        return
+    with pytest.raises(ValueError, match="leave `batch_size` out"):
+        tn.mc_predict(model, args, samples=3, seed=0, batch_size=batch_size)
+
+
+def test_others_dropout_layers_are_known_by_their_names() -> None:
+    class StochasticDepth(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.empty(len(x), 1).bernoulli_(0.5) * 2 if self.training else x
+
+    x = torch.ones(30, 3)
+    model = nn.Sequential(StochasticDepth(), nn.Linear(3, 3)).eval()
+    samples = tn.mc_predict(model[0], x, samples=4, seed=0).samples
+    assert sorted(samples.unique().tolist()) == [0, 2]
+    assert torch.equal(samples, tn.mc_predict(model[0], x, samples=4, seed=0).samples)
+    assert float(tn.mc_predict(model, x, samples=4, seed=0).std.max()) > 0
+    with pytest.raises(ValueError, match="random numbers outside of its dropout layers"):
+        tn.mc_predict(model, x, samples=4, seed=0, batch_size=7)
+
+
+def test_a_sample_of_rows_is_the_sample_of_all() -> None:
+    x = inputs(9, 5)
+    whole = tn.mc_predict(net(), x, samples=6, seed=2).samples
+    torch.testing.assert_close(tn.mc_predict(net(), x[:4], samples=6, seed=2).samples, whole[:, :4])
+
+
+@pytest.mark.parametrize("seed", [0, 2**63, 2**64, 2**200 + 1])
+def test_any_integer_is_a_seed(seed: int) -> None:
+    first = tn.mc_predict(net(), inputs(7, 5), samples=3, seed=seed).samples
+    assert torch.equal(first, tn.mc_predict(net(), inputs(7, 5), samples=3, seed=seed).samples)
+    others = [tn.mc_predict(net(), inputs(7, 5), samples=4, seed=seed + shift).samples for shift in (1, 2**64)]
+    for other, sample in itertools.product(others, first):
+        assert not any(torch.equal(sample, theirs) for theirs in other)
+
+
+def test_gradients_are_those_of_one_pass_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slope() -> Tensor:
+        x = inputs(7, 5).requires_grad_()
+        pred = tn.mc_predict(net(nn.Dropout), x, samples=6, seed=0, grad=True)
+        (slope,) = torch.autograd.grad(pred.std.sum(), x)
+        return slope
+
+    folded = slope()
+    one_pass_a_sample(monkeypatch)
+    torch.testing.assert_close(slope(), folded)
 
 
 def test_a_layer_called_twice_draws_twice() -> None:

@@ -34,25 +34,45 @@ def mc_predict(
 ) -> Predictions:
     r"""Predictions of `samples` networks that dropout makes out of one (MC dropout).
 
-    Only what drops at random is put in training mode: dropout layers of thinnet and torch (`Dropout`, `Dropout1d` to
-    `Dropout3d`, `AlphaDropout`, `FeatureAlphaDropout`), `LSTM`, `GRU` and `RNN` with dropout between their layers, and
-    `MultiheadAttention` with dropout. Everything else, batch normalization first of all, stays in eval mode, also where
-    torch would skip dropout on a fused path (`TransformerEncoderLayer`). Afterwards every module is as it was, and so
-    is the global random state.
+    Sample s of a seed is one network: its masks depend on the seed, the sample, the layer, the call and the row, and on
+    nothing else. So predictions do not depend on how rows are batched, nor on how many samples there are, to rounding.
 
-    Sample s of a seed is the same network for every row and, where the masks are drawn by a layer of its own, whatever
-    the batch size. Masks drawn inside a recurrent or attention layer depend on the batch: such a model is predicted at
-    once. Dropout that a model calls as a function in its `forward` is refused; an attention function that is told
-    `dropout_p=0` in eval mode is not seen, and stays without dropout.
+    **What is random.** Only what drops; everything else, batch normalization first of all, stays in eval mode.
+    Afterwards every module is as it was, and so is the global random state.
+
+    - Dropout layers of thinnet and torch, networks made by `tn.thin`, and weights under `tn.DropConnect`. What all rows
+      of a batch share in training, such as node sets, all rows of a sample share here.
+    - `LSTM`, `GRU` and `RNN` with dropout between their layers; `MultiheadAttention`; the transformer layers, also where
+      torch would skip dropout on a fused path.
+    - Functions that a model calls itself: `F.dropout` and its kin, `F.scaled_dot_product_attention`,
+      `F.multi_head_attention_forward`. They drop as they would in training: where one is called without effect, the
+      module that calls it is run once in training mode to see what it calls then, and its buffers are restored. So
+      `training=self.training` and `dropout_p=p if self.training else 0` drop, and a constant `training=False` does not.
+    - Layers of others without parameters whose class has "drop" in its name, or is a `StochasticDepth`.
+
+    Refused by name: scripted modules, and functions whose rates in training cannot be known. Not seen: dropout inside of
+    compiled extensions, such as other attention kernels.
+
+    **What is fast.** Samples share forward passes: S networks of B rows are one batch of S·B rows, as many at a time as
+    stay in the cache, and very many rows are split. That is right where a model treats each row alike and by itself. It
+    is checked, not assumed: the noise that the layers ask for must be the same but for the number of rows, and one
+    sample alone must give what it gives in company. Where it does not (statistics of the batch, rows that are steps of
+    a recurrent layer, outputs without rows), where the model draws other random numbers, and where noise is shared by
+    rows but cannot differ between the samples of one batch (weights, whole words), each sample is a forward pass. A
+    model must not change its behaviour with the number of rows beyond that.
 
     Args:
-        model: any module with dropout of p > 0; it is called as `model(*x)`.
-        x: the input, or a tuple of the arguments.
+        model: any module with dropout of p > 0; it is called as `model(*x)` and returns a tensor.
+        x: the input, or a tuple of the arguments. The rows are the first dimension of the first tensor; other tensors
+            with as many rows go with it, all else is passed as it is. The model gets copies.
         samples: S, how many networks.
         seed: of the masks, >= 0; None takes one from the operating system.
-        batch_size: rows of x (of every argument, along its first dimension) at a time; None is all at once.
+        batch_size: the most rows in a forward pass (2 at least, and one pass of 3 to compare). Models that would
+            predict a row differently in another batch are refused then. None leaves it to what is fast, in passes of
+            one sample at least, or of 1024 rows.
         activation: what turns the outputs into predictions: "softmax" over the last dimension and "sigmoid" make
-            probabilities, which entropies need; a callable; or None to leave them.
+            probabilities, which entropies need; a callable, which gets one sample's outputs of all rows; or None to
+            leave them.
         grad: keep the graph, for gradients of the predictions; off by default.
 
     Returns:
@@ -60,8 +80,8 @@ def mc_predict(
 
     Raises:
         TypeError: if the model is scripted, or its output is not a tensor.
-        ValueError: if nothing in the model is random, if its masks would depend on the batches, or a setting is out of
-            its range.
+        ValueError: if nothing in the model is random, what it draws cannot be known or would depend on the batches, or
+            a setting is out of its range.
 
     Example:
         One input of 1, kept as 2 or dropped to 0: samples of mean 1 and standard deviation 1.

@@ -153,7 +153,8 @@ def _drops(module: nn.Module) -> bool:
     if isinstance(module, nn.MultiheadAttention):
         return bool(module.dropout)
     # others' layers, such as a DropPath or a StochasticDepth: known by their name, and by having nothing to learn
-    return "drop" in type(module).__name__.lower() and not any(True for _ in module.parameters())
+    name = type(module).__name__.lower()
+    return ("drop" in name or "stochasticdepth" in name) and not any(True for _ in module.parameters())
 
 
 def _is_known(module: nn.Module) -> bool:
