@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import thinnet as tn
 from thinnet import dropout
 from thinnet.dropout import DropoutLayer
-from thinnet.ensemble import _mc_predict
+from thinnet.ensemble import _passes
 
 
 def inputs(*shape: int) -> Tensor:
@@ -106,7 +106,7 @@ def test_samples_differ_and_the_layer_is_left_as_it_was(
 def test_folding_changes_nothing(make: Callable[[], nn.Module], x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make()
     folded = tn.mc_predict(model, x, samples=5, seed=3).samples
-    monkeypatch.setattr(_mc_predict, "_AT_ONCE", 0)
+    monkeypatch.setattr(_passes, "_AT_ONCE", 0)
     torch.testing.assert_close(tn.mc_predict(model, x, samples=5, seed=3).samples, folded)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import thinnet as tn
-from thinnet.ensemble import _mc_predict
+from thinnet.ensemble import _passes
 
 
 def net(drop: Callable[[float], nn.Module] = tn.Dropout, p: float = 0.5) -> nn.Sequential:
@@ -159,8 +159,8 @@ def test_samples_share_forward_passes_of_no_more_than_batch_size(batch_size: int
 
 
 def one_pass_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_mc_predict, "_AT_ONCE", 0)
-    monkeypatch.setattr(_mc_predict, "_LEAST", 1 << 30)
+    monkeypatch.setattr(_passes, "_AT_ONCE", 0)
+    monkeypatch.setattr(_passes, "_LEAST", 1 << 30)
 
 
 FOLDABLE = {
@@ -233,8 +233,8 @@ def test_many_rows_are_split_where_that_changes_nothing(name: str, monkeypatch: 
     with monkeypatch.context() as context:
         one_pass_a_sample(context)
         looped = tn.mc_predict(model, args, samples=4, seed=0).samples
-    monkeypatch.setattr(_mc_predict, "_AT_ONCE", 0)
-    monkeypatch.setattr(_mc_predict, "_LEAST", 3)
+    monkeypatch.setattr(_passes, "_AT_ONCE", 0)
+    monkeypatch.setattr(_passes, "_LEAST", 3)
     if args[0].ndim:
         model.rows.clear()
     split = tn.mc_predict(model, args, samples=4, seed=0).samples

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from thinnet.dropout import keep_mask, threshold
-from thinnet.ensemble._noise import Block, SampleNoise, Source, _kept, _words
+from thinnet.ensemble._noise import Block, SampleNoise, Source
 
 CPU = torch.device("cpu")
 ROWS, SAMPLES = 7, 5
@@ -139,17 +139,6 @@ def test_masks_keep_their_rate(p: float) -> None:
     kept = alone(lambda layer: layer.keep((ROWS, 30_000), p, CPU))
     n, rate = kept.numel(), 1 - threshold(p) / 65536
     assert abs(int((~kept).sum()) - n * rate) < 5 * math.sqrt(n * rate * (1 - rate)) + 1
-
-
-def test_every_bit_of_a_word_is_used_once() -> None:
-    """At t/65536 by 16 bits, and by 8 where they decide, from the words in their order."""
-    source = Source(0, 2)
-    begin(source, range(2))
-    keys = source.keys_S
-    words = _words(keys, 0, 8, CPU)
-    assert torch.equal(_kept(keys, 0, 32, 62259, CPU), words.view(torch.int16) < 62259 - 32768)
-    assert torch.equal(_kept(keys, 0, 64, 160 * 256, CPU), words.view(torch.uint8) < 160)
-    assert torch.equal(_kept(keys, 5, 11, 62259, CPU), (words.view(torch.int16) < 62259 - 32768)[:, 5:16])
 
 
 def test_samples_layers_calls_rows_and_seeds_draw_apart() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thinnet.dropout import LEVELS, Noise, splitmix64_, splitmix64_array_, threshold
-
-_CACHED = 1 << 15
-"""Words at a time that stay in the cache while they are hashed."""
-
-_buffers = threading.local()
+from thinnet.dropout import Noise, splitmix64_array_, threshold
+from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,7 @@ class SampleNoise(Noise):
     def keep_below(self, shape: Sequence[int], t: int, device: torch.device, *, shared: bool = False) -> Tensor:
         """A mask as of `keep` or `keep_shared` for a keep threshold t, as `threshold` gives it."""
         keys_K = self._keys(math.prod(shape))
-        return self._arrange(shape, lambda first, count: _kept(keys_K, first, count, t, device), shared=shared)
+        return self._arrange(shape, lambda first, count: hashed_mask(keys_K, first, count, t, device), shared=shared)
 
     def keep_nodes(self, groups: int, n: int, p: float, device: torch.device) -> Tensor:
         """Bool masks (groups, n): one node set for each sample, which all groups share where there is one sample."""
@@ -121,10 +116,10 @@ class SampleNoise(Noise):
         self.source.asked.append((self.index, (0, n)))
         if groups != len(keys_K) != 1:
             raise self._cannot_split((groups, n))
-        words = _words(keys_K, 0, n + 1, device)
+        words = hashed_words(keys_K, 0, n + 1, device)
         share = n * (1 - p)
         most = math.floor(share)
-        extra = _unit(words[:, n:], torch.float64) < share - most
+        extra = unit(words[:, n:], torch.float64) < share - most
         kept = words[:, :n].argsort(1).argsort(1) < most + extra.long()
         return kept.expand(groups, n)
 
@@ -135,7 +130,7 @@ class SampleNoise(Noise):
 
         def make(first: int, count: int) -> Tensor:
             """Each half of a word is a number in (0, 1]; two of them make a normal one (Box, Muller 1958)."""
-            halves = _words(keys_K, first, count, device).view(torch.int32) & 0x7FFFFFFF
+            halves = hashed_words(keys_K, first, count, device).view(torch.int32) & 0x7FFFFFFF
             units = halves.to(fine).add_(0.5).mul_(2.0**-31)
             radius, angle = units.view(len(keys_K), count, 2).unbind(-1)
             return (radius.log() * -2).sqrt_() * (angle * (2 * math.pi)).cos_()
@@ -145,7 +140,7 @@ class SampleNoise(Noise):
     def uniform(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Independent elements, uniform in [0, 1)."""
         keys_K = self._keys(math.prod(shape))
-        return self._arrange(shape, lambda first, count: _unit(_words(keys_K, first, count, device), dtype))
+        return self._arrange(shape, lambda first, count: unit(hashed_words(keys_K, first, count, device), dtype))
 
     def _keys(self, size: int) -> NDArray[np.uint64]:
         """Keys for the next request of this layer."""
@@ -187,55 +182,3 @@ def _stream(index: int, call: int) -> np.uint64:
     """A distance between keys that no other call of any layer has."""
     word = np.array([(index << 32) + call], np.uint64)
     return np.uint64(splitmix64_array_(word, np.empty_like(word))[0])
-
-
-def _words(keys_K: NDArray[np.uint64], first: int, count: int, device: torch.device) -> Tensor:
-    """Words `first` to `first + count` of each key's sequence, of shape (K, count)."""
-    keys = torch.from_numpy(keys_K.view(np.int64)).to(device)
-    return splitmix64_(keys[:, None] + torch.arange(first, first + count, device=device))
-
-
-def _kept(keys_K: NDArray[np.uint64], first: int, count: int, t: int, device: torch.device) -> Tensor:
-    """Masks (K, count) with P(1) = t/65536: each element reads its own 8 or 16 bits of a word."""
-    if t in (0, LEVELS):
-        return torch.full((len(keys_K), count), t == LEVELS, device=device)
-    # 8 bits decide just as exactly where they can
-    narrow = t % 256 == 0
-    lanes, bound = (8, t // 256) if narrow else (4, t - LEVELS // 2)
-    start, stop = first // lanes, -(-(first + count) // lanes)
-    here = slice(first - start * lanes, first - start * lanes + count)
-    if device.type == "cpu":
-        return torch.from_numpy(_kept_words(keys_K, start, stop, lanes, bound)[:, here])
-    return (_words(keys_K, start, stop - start, device).view(torch.uint8 if narrow else torch.int16) < bound)[:, here]
-
-
-def _kept_words(keys_K: NDArray[np.uint64], start: int, stop: int, lanes: int, bound: int) -> NDArray[np.bool_]:
-    """Masks of whole words by numpy, whose calls cost less than torch's, in memory that stays in the cache."""
-    k = len(keys_K)
-    step = max(1, _CACHED // k)
-    kept = np.empty((k, (stop - start) * lanes), np.bool_)
-    kind = np.uint8 if lanes == 8 else np.int16
-    for a in range(start, stop, step):
-        count = min(step, stop - a)
-        words, scratch, positions = _memory(k, count)
-        np.add((keys_K + np.uint64(a))[:, None], positions, out=words)
-        bits = splitmix64_array_(words, scratch).view(kind)
-        np.less(bits, kind(bound), out=kept[:, (a - start) * lanes : (a - start + count) * lanes])
-    return kept
-
-
-def _memory(k: int, count: int) -> Sequence[NDArray[np.uint64]]:
-    """Two arrays (k, count) and the numbers from 0: memory of this thread, as what is fresh costs more."""
-    if k * count > _CACHED:
-        return *np.empty((2, k, count), np.uint64), np.arange(count, dtype=np.uint64)
-    if not hasattr(_buffers, "words"):
-        _buffers.words = np.empty((2, _CACHED), np.uint64)
-        _buffers.positions = np.arange(_CACHED, dtype=np.uint64)
-    words, scratch = (memory[: k * count].reshape(k, count) for memory in _buffers.words)
-    return words, scratch, _buffers.positions[:count]
-
-
-def _unit(words: Tensor, dtype: torch.dtype) -> Tensor:
-    """Words as numbers in [0, 1), with as many bits as the type can hold in front of every one."""
-    bits = 1 - round(math.log2(torch.finfo(dtype).eps))
-    return ((words >> (64 - bits)) & ((1 << bits) - 1)).to(dtype).mul_(2.0**-bits)

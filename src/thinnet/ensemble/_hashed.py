@@ -1,0 +1,72 @@
+"""Masks and numbers by their position in a sequence that a key names."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thinnet.dropout import LEVELS, splitmix64_, splitmix64_array_
+
+_CACHED = 1 << 15
+"""Words at a time that stay in the cache while they are hashed."""
+
+_buffers = threading.local()
+
+
+def hashed_words(keys_K: NDArray[np.uint64], first: int, count: int, device: torch.device) -> Tensor:
+    """Words `first` to `first + count` of each key's sequence, of shape (K, count)."""
+    keys = torch.from_numpy(keys_K.view(np.int64)).to(device)
+    return splitmix64_(keys[:, None] + torch.arange(first, first + count, device=device))
+
+
+def hashed_mask(keys_K: NDArray[np.uint64], first: int, count: int, t: int, device: torch.device) -> Tensor:
+    """Masks (K, count) with P(1) = t/65536: each element reads its own 8 or 16 bits of a word."""
+    if t in (0, LEVELS):
+        return torch.full((len(keys_K), count), t == LEVELS, device=device)
+    # 8 bits decide just as exactly where they can
+    narrow = t % 256 == 0
+    lanes, bound = (8, t // 256) if narrow else (4, t - LEVELS // 2)
+    start, stop = first // lanes, -(-(first + count) // lanes)
+    here = slice(first - start * lanes, first - start * lanes + count)
+    if device.type == "cpu":
+        return torch.from_numpy(_kept_words(keys_K, start, stop, lanes, bound)[:, here])
+    words = hashed_words(keys_K, start, stop - start, device)
+    return (words.view(torch.uint8 if narrow else torch.int16) < bound)[:, here]
+
+
+def _kept_words(keys_K: NDArray[np.uint64], start: int, stop: int, lanes: int, bound: int) -> NDArray[np.bool_]:
+    """Masks of whole words by numpy, whose calls cost less than torch's, in memory that stays in the cache."""
+    k = len(keys_K)
+    step = max(1, _CACHED // k)
+    kept = np.empty((k, (stop - start) * lanes), np.bool_)
+    kind = np.uint8 if lanes == 8 else np.int16
+    for a in range(start, stop, step):
+        count = min(step, stop - a)
+        words, scratch, positions = _memory(k, count)
+        np.add((keys_K + np.uint64(a))[:, None], positions, out=words)
+        bits = splitmix64_array_(words, scratch).view(kind)
+        np.less(bits, kind(bound), out=kept[:, (a - start) * lanes : (a - start + count) * lanes])
+    return kept
+
+
+def _memory(k: int, count: int) -> Sequence[NDArray[np.uint64]]:
+    """Two arrays (k, count) and the numbers from 0: memory of this thread, as what is fresh costs more."""
+    if k * count > _CACHED:
+        return *np.empty((2, k, count), np.uint64), np.arange(count, dtype=np.uint64)
+    if not hasattr(_buffers, "words"):
+        _buffers.words = np.empty((2, _CACHED), np.uint64)
+        _buffers.positions = np.arange(_CACHED, dtype=np.uint64)
+    words, scratch = (memory[: k * count].reshape(k, count) for memory in _buffers.words)
+    return words, scratch, _buffers.positions[:count]
+
+
+def unit(words: Tensor, dtype: torch.dtype) -> Tensor:
+    """Words as numbers in [0, 1), with as many bits as the type can hold in front of every one."""
+    bits = 1 - round(math.log2(torch.finfo(dtype).eps))
+    return ((words >> (64 - bits)) & ((1 << bits) - 1)).to(dtype).mul_(2.0**-bits)
