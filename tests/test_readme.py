@@ -1,4 +1,4 @@
-"""The README's code is run as it stands there."""
+"""The code in README and docs is run as it stands there."""
 
 import re
 import shlex
@@ -10,13 +10,21 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """Language and code of each."""
+    return re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+
+
+BLOCKS = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+DOCS = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+PYTHON = [code for language, code in [*BLOCKS, *blocks(DOCS)] if language == "python"]
 COMMANDS = [line.split("#")[0] for language, code in BLOCKS if language == "console" for line in code.splitlines()]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[0])
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
 def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
