@@ -208,7 +208,7 @@ def finished(out: Path) -> list[dict[str, Any]]:
 
 def mean_and_error(values: list[float]) -> str:
     """Mean ± standard error, the latter with numpy's `std` as the authors have it."""
-    return f"{np.mean(values):#.3g} ± {np.std(values) / math.sqrt(len(values)):#.2g}"
+    return f"{np.mean(values):#.4g} ± {np.std(values) / math.sqrt(len(values)):#.2g}"
 
 
 def table(lines: list[dict[str, Any]]) -> Iterable[str]:
