@@ -187,19 +187,23 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """Test errors beside the paper's, as Markdown; means where a row has several seeds."""
+    """Test errors beside the paper's, as Markdown: a line for each row and settings, the mean where there are seeds."""
     text = "| row | paper, % | ours, % | seeds | epochs | CPU minutes a run | settings |\n" + "|---" * 7 + "|\n"
     for row, paper in PAPER.items():
-        runs = [line for line in found if line["row"] == row and line["measured_on"] == "test"]
-        if not runs:
+        alike: dict[str, list[dict[str, Any]]] = {}
+        for line in found:
+            if line["row"] == row and line["measured_on"] == "test":
+                alike.setdefault(json.dumps(line["settings"]), []).append(line)
+        if not alike:
             text += f"| {row} | {paper:.2f} | not run | | | | |\n"
-            continue
-        each = [line["error"] for line in runs]
-        ours = f"{statistics.mean(each):.2f}" + (f" ({', '.join(f'{e:.2f}' for e in each)})" if len(each) > 1 else "")
-        minutes = statistics.mean(line["cpu_minutes"] for line in runs)
-        settings = ", ".join(f"{k} {v:g}" for k, v in runs[0]["settings"].items() if k != "epochs")
-        seeds = " ".join(str(line["seed"]) for line in runs)
-        text += f"| {row} | {paper:.2f} | {ours} | {seeds} | {runs[0]['epochs']} | {minutes:.1f} | {settings} |\n"
+        for runs in alike.values():
+            each = [line["error"] for line in runs]
+            ours = f"{statistics.mean(each):.2f}" + f" ({', '.join(f'{e:.2f}' for e in each)})" * (len(each) > 1)
+            minutes = statistics.mean(line["cpu_minutes"] for line in runs)
+            seeds = " ".join(str(line["seed"]) for line in runs)
+            epochs = runs[0]["epochs"]
+            settings = ", ".join(f"{k} {v:g}" for k, v in runs[0]["settings"].items() if k != "epochs")
+            text += f"| {row} | {paper:.2f} | {ours} | {seeds} | {epochs} | {minutes:.1f} | {settings} |\n"
     return text
 
 
