@@ -12,7 +12,7 @@ from thinnet.dropout._drop_path import DropPath
 from thinnet.dropout._dropout import Dropout, apply_mask
 from thinnet.dropout._embedding import EmbeddingDropout
 from thinnet.dropout._gaussian import GaussianDropout
-from thinnet.dropout._hash import splitmix64_, splitmix64_array_
+from thinnet.dropout._hash import SPLITMIX64_STEP, splitmix64_, splitmix64_array_
 from thinnet.dropout._locked import LockedDropout
 from thinnet.dropout._mask import LEVELS, keep_mask, threshold
 from thinnet.dropout._node import NodeDropout
@@ -25,6 +25,7 @@ from thinnet.dropout._weight_mask import WeightMask, weight_masks
 
 __all__ = [
     "LEVELS",
+    "SPLITMIX64_STEP",
     "AlphaDropout",
     "AttentionDropout",
     "Chain",

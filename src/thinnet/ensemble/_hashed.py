@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thinnet.dropout import LEVELS, splitmix64_, splitmix64_array_
+from thinnet.dropout import LEVELS, SPLITMIX64_STEP, splitmix64_, splitmix64_array_
 
 _CACHED = 1 << 15
 """Words at a time that stay in the cache while they are hashed."""
@@ -45,25 +44,24 @@ def _kept_words(keys_K: NDArray[np.uint64], start: int, stop: int, lanes: int, b
     k = len(keys_K)
     step = max(1, _CACHED // k)
     kept = np.empty((k, (stop - start) * lanes), np.bool_)
-    kind = np.uint8 if lanes == 8 else np.int16
+    kind, kind_bound = (np.uint8, np.uint8(bound)) if lanes == 8 else (np.int16, np.int16(bound))
+    words, scratch, positions = _memory(max(k, _CACHED))
     for a in range(start, stop, step):
         count = min(step, stop - a)
-        words, scratch, positions = _memory(k, count)
-        np.add((keys_K + np.uint64(a))[:, None], positions, out=words)
-        bits = splitmix64_array_(words, scratch).view(kind)
-        np.less(bits, kind(bound), out=kept[:, (a - start) * lanes : (a - start + count) * lanes])
+        z = words[: k * count].reshape(k, count)
+        np.add(((keys_K + np.uint64(a)) * SPLITMIX64_STEP)[:, None], positions[:count], out=z)
+        bits = splitmix64_array_(z, scratch[: k * count].reshape(k, count), multiplied=True).view(kind)
+        np.less(bits, kind_bound, out=kept[:, (a - start) * lanes : (a - start + count) * lanes])
     return kept
 
 
-def _memory(k: int, count: int) -> Sequence[NDArray[np.uint64]]:
-    """Two arrays (k, count) and the numbers from 0: memory of this thread, as what is fresh costs more."""
-    if k * count > _CACHED:
-        return *np.empty((2, k, count), np.uint64), np.arange(count, dtype=np.uint64)
-    if not hasattr(_buffers, "words"):
-        _buffers.words = np.empty((2, _CACHED), np.uint64)
-        _buffers.positions = np.arange(_CACHED, dtype=np.uint64)
-    words, scratch = (memory[: k * count].reshape(k, count) for memory in _buffers.words)
-    return words, scratch, _buffers.positions[:count]
+def _memory(size: int) -> tuple[NDArray[np.uint64], ...]:
+    """Two arrays and positions times the step: memory of this thread, as what is fresh costs more."""
+    kept: tuple[NDArray[np.uint64], ...] | None = getattr(_buffers, "words", None)
+    if kept is None or len(kept[0]) < size:
+        positions = np.arange(size, dtype=np.uint64) * SPLITMIX64_STEP
+        kept = _buffers.words = np.empty(size, np.uint64), np.empty(size, np.uint64), positions
+    return kept
 
 
 def unit(words: Tensor, dtype: torch.dtype) -> Tensor:

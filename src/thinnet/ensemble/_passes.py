@@ -116,6 +116,9 @@ class Passes:
     def _folded(self, samples: int, count: int) -> Iterator[Tensor]:
         """Outputs (K, B, ...) of `count` samples at once, from the last to the first."""
         rows = range(self.rows or 0)
+        # glibc gives the memory of a pass back to the system and takes it anew, page by page, in the next one; but not
+        # after a block of this size was freed
+        torch.empty(4 * _AT_ONCE)
         for stop in range(samples, 0, -count):
             block = Block(range(max(0, stop - count), stop), rows, whole=True)
             out = self._forward(block)
@@ -163,9 +166,10 @@ class Passes:
             return arg
         if block.rows is None or not arg.ndim or len(arg) != self.rows:
             return arg.clone()
-        if not block.whole:
-            return arg[block.rows.start : block.rows.stop].clone()
-        return arg.repeat(len(block.samples), *(1,) * (arg.ndim - 1))
+        count = len(block.samples)
+        return (
+            arg.repeat(count, *(1,) * (arg.ndim - 1)) if count > 1 else arg[block.rows.start : block.rows.stop].clone()
+        )
 
     def _alike(self, a: Tensor, b: Tensor) -> bool:
         """Whether the last forward pass asked for the numbers of the first, and their outputs are equal to rounding."""

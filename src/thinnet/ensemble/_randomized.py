@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from thinnet.dropout import LEVELS, Dropout, DropoutLayer, Noise, WeightMask, threshold, weight_masks
+from thinnet.dropout import LEVELS, Dropout, DropoutLayer, Noise, WeightMask, apply_mask, threshold, weight_masks
 from thinnet.ensemble._functional import SampledFunctions
 from thinnet.ensemble._noise import Block, SampleNoise, Source
 
@@ -130,16 +130,19 @@ def _perturb(layer: DropoutLayer, noise: SampleNoise) -> Callable[[Tensor, Noise
 
 
 def _forward(layer: nn.Dropout | Dropout, noise: SampleNoise) -> Callable[[Tensor], Tensor]:
-    """Plain dropout, without what watches functions and without a pass over memory that is fresh."""
+    """Plain dropout, without what watches functions."""
     t, inplace = threshold(float(layer.p)), layer.inplace
-    scale = LEVELS / max(t, 1)
 
     def forward(x: Tensor) -> Tensor:
         if t == LEVELS:
             return x
         with torch._C.DisableTorchFunction():
-            kept = noise.keep_below(x.shape, t, x.device).view(torch.uint8)
-            return (x.mul_(kept) if inplace else x * kept).mul_(scale)
+            kept = noise.keep_below(x.shape, t, x.device)
+            if x.dtype != torch.float32 or x.requires_grad:
+                return apply_mask(x, kept, t, inplace=inplace)
+            # fewer passes over memory than by way of the mask, which autograd would keep
+            factors = kept.view(torch.uint8).to(torch.float32).mul_(LEVELS / max(t, 1))
+            return x.mul_(factors) if inplace else x * factors
 
     return forward
 
