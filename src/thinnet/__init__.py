@@ -26,7 +26,7 @@ from thinnet.dropout import (
     thin,
     thinnable,
 )
-from thinnet.ensemble import Predictions, mc_predict
+from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
@@ -43,6 +43,7 @@ __all__ = [
     "ChannelDropout",
     "ConcreteDropout",
     "Constraint",
+    "Coverage",
     "DropBlock2d",
     "DropConnect",
     "DropPath",
@@ -61,6 +62,7 @@ __all__ = [
     "Plan",
     "Predictions",
     "RateSchedule",
+    "Reliability",
     "Rule",
     "Stack",
     "StackAdam",
@@ -68,6 +70,7 @@ __all__ = [
     "WeightDecay",
     "__version__",
     "attach",
+    "calibration",
     "concrete_cost",
     "cosine_ramp",
     "curriculum",

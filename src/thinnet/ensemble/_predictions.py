@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
+
+from thinnet.ensemble._likelihood import mixture_log_density, mixture_log_probability
+from thinnet.ensemble._targets import targets_of
+from thinnet.ensemble._temperature import fitted_temperature, tempered
 
 Probabilities = Literal["classes", "independent"]
 """What samples are: distributions over the last dimension, or a probability of "yes" in each element."""
@@ -130,15 +136,112 @@ class Predictions:
         # by Jensen not negative; rounding may say otherwise
         return (self.entropy - self._entropy(self.samples).mean(0)).clamp(min=0)
 
-    def _entropy(self, p: Tensor) -> Tensor:
+    def log_likelihood(self, y: Tensor | ArrayLike, *, noise_std: float | Tensor | None = None) -> Tensor:
+        r"""Log likelihood of the targets under the whole ensemble, each element by itself.
+
+        For probabilities the log of the mean probability of what happened, log (1/S) Σ_s p_s(y). Otherwise the log
+        density of a mixture: the target is normal about the output f_s of the network that is right, and each of the S
+        networks is as likely to be it,
+
+        $$\log \frac 1 S \sum_s \mathcal N(y \mid f_s, \sigma^2)$$
+
+        with the precision τ = 1/σ² of Gal and Ghahramani.
+
+        Args:
+            y: class numbers (B, ...), 0 and 1 for each event, or numbers of the shape of `mean`, where a last dimension
+                of 1 may be left out.
+            noise_std: σ > 0, the standard deviation of the targets about a network's output, in their unit: one, or of
+                a shape that broadcasts to the samples. Chosen on rows that chose nothing else.
+
+        Returns:
+            Of the shape of `mean`, without the class dimension: in nats; minus infinity for what has probability 0.
+
+        Raises:
+            ValueError: if the targets do not fit the samples, or noise_std is missing, out of place or not above 0.
+
+        Example:
+            >>> import torch, thinnet as tn
+            >>> tn.Predictions(torch.tensor([[[0.5, 0.5]], [[1.0, 0.0]]]), "classes").log_likelihood([0])  # log 3/4
+            tensor([-0.2877])
+            >>> tn.Predictions(torch.zeros(2, 1)).log_likelihood([0.0], noise_std=1.0)  # −log(2π)/2
+            tensor([-0.9189])
+
+        References:
+            Gal, Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning",
+            2016.
+        """
+        target = targets_of(self, y, "log_likelihood")
+        if self.probabilities is None:
+            if noise_std is None:
+                raise ValueError(
+                    "log_likelihood: samples that are no probabilities need `noise_std`, the standard deviation of the "
+                    "targets about a network's output; choose it on held-out rows."
+                )
+            return mixture_log_density(self.samples, target, noise_std)
+        if noise_std is not None:
+            raise ValueError("log_likelihood: `noise_std` is for outputs that are no probabilities; leave it out.")
+        return mixture_log_probability(self.samples, target, classes=self.probabilities == "classes")
+
+    def temperature(self, y: Tensor | ArrayLike) -> float:
+        r"""The T for `tempered` that makes these predictions fit the targets best; over 1 they were too sure.
+
+        $$T = \arg\min_T \; -\sum_i \log \frac 1 S \sum_s q_{si}(y_i), \qquad q_{si}(c) \propto p_{si}(c)^{1/T}$$
+
+        Found on held-out rows: on the rows of the training it would make the network surer than it should be.
+
+        Args:
+            y: class numbers (B, ...), or 0 and 1 for each event.
+
+        Returns:
+            T in [0.1, 10].
+
+        Raises:
+            ValueError: if the samples are not known to be probabilities, or the targets do not fit them.
+
+        Example:
+            0.8 said and 0.6 true: log 4 / T = log 1.5.
+
+            >>> import math, torch, thinnet as tn
+            >>> held_out = tn.Predictions(torch.tensor([[[0.8, 0.2]] * 5]), probabilities="classes")
+            >>> t = held_out.temperature([0, 0, 0, 1, 1])
+            >>> round(t, 2), round(math.log(4) / math.log(1.5), 2)
+            (3.42, 3.42)
+            >>> held_out.tempered(t).mean[0]
+            tensor([0.6000, 0.4000])
+
+        References:
+            Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017.
+        """
+        kind = self._kind()
+        return fitted_temperature(self.samples, targets_of(self, y, "temperature"), classes=kind == "classes")
+
+    def tempered(self, t: float) -> Predictions:
+        """Predictions with every sample's p^(1/T), renormalised: T over 1 softens, under 1 sharpens.
+
+        Args:
+            t: T > 0, as `temperature` finds it.
+
+        Raises:
+            ValueError: if the samples are not known to be probabilities, or T is not above 0.
+        """
+        kind = self._kind()
+        if not 0 < t < math.inf:
+            raise ValueError(f"tempered: `t` must be > 0 and finite, got {t}.")
+        return Predictions(tempered(self.samples, t, classes=kind == "classes"), kind)
+
+    def _kind(self) -> Probabilities:
         if self.probabilities is None:
             raise ValueError(
                 "Predictions: these samples are not known to be probabilities; give `activation` to mc_predict or "
                 'build Predictions(samples, probabilities="classes").'
             )
+        return self.probabilities
+
+    def _entropy(self, p: Tensor) -> Tensor:
+        kind = self._kind()
         p = p.clamp(0, 1)
         entropy: Tensor = torch.special.entr(p)
-        return entropy.sum(-1) if self.probabilities == "classes" else entropy + torch.special.entr(1 - p)
+        return entropy.sum(-1) if kind == "classes" else entropy + torch.special.entr(1 - p)
 
     def __repr__(self) -> str:
         return f"Predictions(samples={tuple(self.samples.shape)}, probabilities={self.probabilities!r})"
