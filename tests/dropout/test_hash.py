@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet.dropout import splitmix64_, splitmix64_array_
+from thinnet.dropout import splitmix64, splitmix64_, splitmix64_array_
 
 WORD = 2**64
 
@@ -17,6 +17,7 @@ def by_hand(position: int) -> int:
 
 def test_it_is_splitmix64() -> None:
     positions = [*range(50), 2**40, 2**63 - 1, -1, -(2**63)]
+    assert [splitmix64(position) for position in positions] == [by_hand(position % WORD) for position in positions]
     expected = [by_hand(position % WORD) for position in positions]
     assert [word % WORD for word in splitmix64_(torch.tensor(positions)).tolist()] == expected
     array = np.array([position % WORD for position in positions], np.uint64)

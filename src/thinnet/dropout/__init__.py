@@ -12,7 +12,7 @@ from thinnet.dropout._drop_path import DropPath
 from thinnet.dropout._dropout import Dropout, apply_mask
 from thinnet.dropout._embedding import EmbeddingDropout
 from thinnet.dropout._gaussian import GaussianDropout
-from thinnet.dropout._hash import SPLITMIX64_STEP, splitmix64_, splitmix64_array_
+from thinnet.dropout._hash import SPLITMIX64_STEP, splitmix64, splitmix64_, splitmix64_array_
 from thinnet.dropout._locked import LockedDropout
 from thinnet.dropout._mask import LEVELS, keep_mask, threshold
 from thinnet.dropout._node import NodeDropout
@@ -54,6 +54,7 @@ __all__ = [
     "off_after",
     "on_after",
     "replace_dropout",
+    "splitmix64",
     "splitmix64_",
     "splitmix64_array_",
     "thin",

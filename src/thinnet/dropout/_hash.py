@@ -14,12 +14,33 @@ def _signed(word: int) -> int:
 
 # constants of splitmix64 (Steele, Lea, Flood 2014)
 SPLITMIX64_STEP = np.uint64(0x9E3779B97F4A7C15)
+_WORD = (1 << 64) - 1
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 _ROUNDS_OF_ARRAYS = tuple((np.uint64(shift), np.uint64(factor)) for shift, factor in _ROUNDS)
 
 
+def splitmix64(position: int) -> int:
+    """The number that splitmix64 gives at a position of its sequence, in [0, 2^64).
+
+    Args:
+        position: taken modulo 2^64.
+
+    Example:
+        >>> from thinnet.dropout import splitmix64
+        >>> hex(splitmix64(1))  # the first number of the sequence of seed 0
+        '0xe220a8397b1dcdaf'
+
+    References:
+        Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+    """
+    z = position * int(SPLITMIX64_STEP) & _WORD
+    for shift, factor in _ROUNDS:
+        z = (z ^ z >> shift) * factor & _WORD
+    return z
+
+
 def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
-    """The numbers that splitmix64 gives at positions z of its sequence, in place on int64.
+    """`splitmix64` of each position in z, in place on int64.
 
     Args:
         z: positions, int64.
@@ -31,11 +52,8 @@ def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
     Example:
         >>> import torch
         >>> from thinnet.dropout import splitmix64_
-        >>> hex(splitmix64_(torch.tensor([1])).item() % 2**64)  # the first number of the sequence of seed 0
+        >>> hex(splitmix64_(torch.tensor([1])).item() % 2**64)
         '0xe220a8397b1dcdaf'
-
-    References:
-        Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
     """
     scratch = torch.empty_like(z) if scratch is None else scratch
     z.mul_(_signed(int(SPLITMIX64_STEP)))

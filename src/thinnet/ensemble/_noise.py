@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thinnet.dropout import Noise, splitmix64_array_, threshold
+from thinnet.dropout import Noise, splitmix64, splitmix64_array_, threshold
 from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
 
 
@@ -52,11 +52,10 @@ class Source:
     def __init__(self, seed: int | None, samples: int) -> None:
         word = int.from_bytes(os.urandom(8)) if seed is None else seed
         # 64 bits at a time, as a seed may have more; not from 0, which the hash leaves where it is
-        key = np.ones(1, np.uint64)
+        key = 1
         for at in range(0, max(word.bit_length(), 1), 64):
-            splitmix64_array_(key := key + np.uint64(word >> at & (1 << 64) - 1), np.empty_like(key))
-        keys_S = np.arange(samples, dtype=np.uint64)
-        keys_S += key
+            key = splitmix64(key + (word >> at))
+        keys_S = np.arange(samples, dtype=np.uint64) + np.uint64(key)
         self.keys_S = splitmix64_array_(keys_S, np.empty_like(keys_S))
         self.calls: dict[int, int] = {}
         self.asked: list[tuple[int, tuple[int, ...]]] = []
@@ -180,5 +179,4 @@ class SampleNoise(Noise):
 @cache
 def _stream(index: int, call: int) -> np.uint64:
     """A distance between keys that no other call of any layer has."""
-    word = np.array([(index << 32) + call], np.uint64)
-    return np.uint64(splitmix64_array_(word, np.empty_like(word))[0])
+    return np.uint64(splitmix64((index << 32) + call))

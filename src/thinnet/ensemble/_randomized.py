@@ -141,8 +141,8 @@ def _forward(layer: nn.Dropout | Dropout, noise: SampleNoise) -> Callable[[Tenso
             if x.dtype != torch.float32 or x.requires_grad:
                 return apply_mask(x, kept, t, inplace=inplace)
             # fewer passes over memory than by way of the mask, which autograd would keep
-            factors = kept.view(torch.uint8).to(torch.float32).mul_(LEVELS / max(t, 1))
-            return x.mul_(factors) if inplace else x * factors
+            factors, scale = kept.view(torch.uint8).to(torch.float32), LEVELS / max(t, 1)
+            return x.mul_(factors).mul_(scale) if inplace else torch.addcmul(x.new_zeros(()), x, factors, value=scale)
 
     return forward
 
