@@ -24,6 +24,17 @@ def test_what_is_held_is_left_alone() -> None:
         del held
 
 
+def test_several_at_once() -> None:
+    w = torch.nn.Parameter(torch.randn(3, 4))
+    places = []
+    for _ in range(3):
+        first, second = recycled_empty(w).fill_(1), recycled_empty(w).fill_(2)
+        torch.testing.assert_close(first, torch.ones(3, 4))
+        places.append({first.data_ptr(), second.data_ptr()})
+        del first, second
+    assert places[0] == places[1] == places[2] and len(places[0]) == 2
+
+
 def test_every_owner_has_its_own_and_takes_it_along() -> None:
     w, v = torch.randn(3, 4), torch.randn(3, 4)
     place = recycled_empty(w).data_ptr()

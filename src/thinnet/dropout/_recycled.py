@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import torch
@@ -10,22 +11,28 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 _kept: Any = WeakTensorKeyDictionary()
 
+_MOST = 4
+"""Memories of one owner: several parts of a gradient may be alive at once."""
+
 
 def recycled_empty(owner: Tensor) -> Tensor:
-    """An uninitialised contiguous tensor like `owner`, on the memory of the one before once nobody else holds that.
+    """An uninitialised contiguous tensor like `owner`, on the memory of an earlier one that nobody holds any more.
 
     `zero_grad` gives a gradient's memory back, and the system then maps the next one anew, page by page: for a large
     matrix that takes longer than writing it does. A gradient that is still referred to (by a variable, a view, an
     array) is never overwritten: then there is fresh memory.
     """
-    # taken out while it is looked at, so that no other thread looks at it
-    memory, address, alone = _kept.pop(owner, (None, 0, 0))
-    if memory is None or (memory.shape, memory.dtype) != (owner.shape, owner.dtype) or _holders(address) > alone:
+    # taken out while they are looked at, so that no other thread looks at them
+    memories = _kept.pop(owner, None) or deque(maxlen=_MOST)
+    free = [m for m in memories if (m[0].shape, m[0].dtype) == (owner.shape, owner.dtype) and _holders(m[1]) == m[2]]
+    if free:
+        memory = free[0][0]
+    else:
         memory = torch.empty_like(owner, memory_format=torch.contiguous_format)
         address = memory.untyped_storage()._cdata
-        alone = _holders(address)
+        memories.append((memory, address, _holders(address)))
     tensor: Tensor = owner.new_empty(0).set_(memory)
-    _kept[owner] = memory, address, alone
+    _kept[owner] = memories
     return tensor
 
 
