@@ -256,6 +256,35 @@ def test_batches_that_would_change_something_are_refused(name: str, batch_size: 
         tn.mc_predict(model, args, samples=3, seed=0, batch_size=batch_size)
 
 
+@pytest.mark.parametrize("trouble", ["raises", "draws"])
+@pytest.mark.parametrize("grad", [False, True])
+def test_trouble_in_a_later_pass_is_trouble_in_time(trouble: str, grad: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = iter(range(1000))
+
+    def forward(drop: nn.Module, x: Tensor) -> Tensor:
+        if len(x) > 7 and next(passes) == 2:
+            if trouble == "raises":
+                raise MemoryError
+            x = x + torch.randn(())
+        return drop(x)
+
+    x = inputs(7, 5)
+    monkeypatch.setattr(_passes, "_AT_ONCE", 4 * x.numel())
+    pred = tn.mc_predict(Apply(forward, tn.Dropout(0.5)), x, samples=18, seed=0, grad=grad)
+    assert next(passes) == 3 + 2 * (trouble == "draws")
+    one_pass_a_sample(monkeypatch)
+    expected = tn.mc_predict(tn.Dropout(0.5), x, samples=18, seed=0).samples
+    torch.testing.assert_close(pred.samples, expected)
+
+
+def test_an_activation_that_fails_is_not_taken_for_the_model() -> None:
+    def fail(out: Tensor) -> Tensor:
+        raise RuntimeError("no good")
+
+    with pytest.raises(RuntimeError, match="no good"):
+        tn.mc_predict(net(), inputs(7, 5), activation=fail)
+
+
 def test_others_dropout_layers_are_known_by_their_names() -> None:
     class StochasticDepth(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Literal
 
@@ -108,7 +108,21 @@ def mc_predict(
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         passes = Passes(model, args, how, rows, cuda)
         outputs = passes.split(samples, batch_size) if batch_size and split else passes.together(samples, batch_size)
-        return Predictions(torch.cat([act(out) for out in outputs]), kind)
+        return Predictions(_gathered(((start, act(out)) for start, out in outputs), samples, grad), kind)
+
+
+def _gathered(blocks: Iterator[tuple[int, Tensor]], samples: int, grad: bool) -> Tensor:
+    """All samples (S, B, ...) of blocks (K, B, ...) and where they begin."""
+    if grad:
+        found = dict(blocks)
+        return torch.cat([found[start] for start in sorted(found)])
+    start, block = next(blocks)
+    # in one piece from the beginning: outputs kept between forward passes would leave no room to use their memory again
+    whole = block.new_empty((samples, *block.shape[1:]))
+    whole[start : start + len(block)] = block
+    for start, block in blocks:
+        whole[start : start + len(block)] = block
+    return whole
 
 
 def _activation(activation: Activation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:

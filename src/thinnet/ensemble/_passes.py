@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,10 @@ _AT_ONCE = 1 << 18
 
 _LEAST = 1 << 10
 """Rows in a forward pass, under which splitting a sample costs more than the cache saves."""
+
+
+Outputs = Iterator[tuple[int, Tensor]]
+"""The first of some samples, and their outputs (K, B, ...). A sample that comes again takes the place of the former."""
 
 
 class Passes:
@@ -38,23 +42,19 @@ class Passes:
         self.cuda = cuda
         self.asked: object = None
 
-    def together(self, samples: int, batch_size: int | None) -> list[Tensor]:
-        """Outputs (K, B, ...), in forward passes of the size that is fastest, where the model allows it."""
+    def together(self, samples: int, batch_size: int | None) -> Outputs:
+        """In forward passes of the size that is fastest, where the model allows it."""
         last = samples - 1
         first, drew = self._first(Block(range(last, samples), self._all(), whole=True))
-        outputs = None
-        if self.rows and not drew:
-            size = self._fastest(first)
-            count = min(samples, (size if batch_size is None else min(size, batch_size)) // self.rows)
-            if count > 1 and not self.how.masks:
-                outputs = self._tried(self._folded(samples, count), first)
-            elif self.rows > max(size, _LEAST):
-                parts = self._parts(max(size, _LEAST))
-                outputs = self._tried((self._joined(sample, parts) for sample in range(last, -1, -1)), first)
-        return outputs or [*(self._alone(sample)[None] for sample in range(last)), first[None]]
+        plan = None if drew else self._fastest(samples, first, batch_size)
+        if plan is not None and (yield from self._tried(plan, first)):
+            return
+        for sample in range(last):
+            yield sample, self._alone(sample)[None]
+        yield last, first[None]
 
-    def split(self, samples: int, size: int) -> Iterator[Tensor]:
-        """Outputs (1, B, ...), with no more than `size` rows in a forward pass."""
+    def split(self, samples: int, size: int) -> Outputs:
+        """With no more than `size` rows in a forward pass."""
         parts = self._parts(size)
         length = len(parts[0])
         # another number of rows, across the border of two parts
@@ -73,7 +73,7 @@ class Passes:
                     "mc_predict: the model predicts a row differently in another batch of rows, so its predictions "
                     "would depend on the batches; leave `batch_size` out."
                 )
-            yield out
+            yield sample, out
 
     def _first(self, block: Block) -> tuple[Tensor, bool]:
         """The first forward pass: its output, and whether it drew numbers of its own."""
@@ -93,36 +93,47 @@ class Passes:
             )
         return out, drew
 
-    def _fastest(self, first: Tensor) -> int:
-        """Rows of a forward pass whose tensors, as far as they are known, stay in the cache."""
+    def _fastest(self, samples: int, first: Tensor, batch_size: int | None) -> Outputs | None:
+        """Passes whose tensors, as far as they are known, stay in the cache; None if it is a sample in each."""
+        if not self.rows:
+            return None
         tensors = [a for a in self.args if isinstance(a, Tensor)]
         largest = max(self.how.source.largest, first.numel(), *(t.numel() for t in tensors))
-        return _AT_ONCE * (self.rows or 0) // max(largest, 1)
+        size = _AT_ONCE * self.rows // max(largest, 1)
+        count = min(samples, (size if batch_size is None else min(size, batch_size)) // self.rows)
+        if count > 1 and not self.how.masks:
+            return self._folded(samples, count)
+        if self.rows > max(size, _LEAST):
+            parts = self._parts(max(size, _LEAST))
+            return ((sample, self._joined(sample, parts)) for sample in range(samples - 1, -1, -1))
+        return None
 
-    def _tried(self, outputs: Iterator[Tensor], alone: Tensor) -> list[Tensor] | None:
-        """Outputs that come from the last sample to the first; None if the last is not what it is alone."""
-        found: list[Tensor] = []
-        state = self._state()
-        try:
-            for out in outputs:
-                if not found and not self._alike(out[-1], alone):
-                    return None
-                found.insert(0, out)
-        except Exception:
-            # whatever it is that the model cannot do with other rows than its own
-            return None
-        return found if torch.equal(self._state(), state) else None
+    def _tried(self, plan: Outputs, alone: Tensor) -> Generator[tuple[int, Tensor], None, bool]:
+        """A plan that begins with the last sample; False once it proves to change the outputs, True at its end."""
+        state, checked = self._state(), False
+        while True:
+            try:
+                start, out = next(plan)
+            except StopIteration:
+                return torch.equal(self._state(), state)
+            except Exception:
+                # whatever it is that the model cannot do with other rows than its own
+                return False
+            if not checked and not self._alike(out[-1], alone):
+                return False
+            checked = True
+            yield start, out
 
-    def _folded(self, samples: int, count: int) -> Iterator[Tensor]:
-        """Outputs (K, B, ...) of `count` samples at once, from the last to the first."""
+    def _folded(self, samples: int, count: int) -> Outputs:
+        """`count` samples at once, from the last to the first."""
         rows = range(self.rows or 0)
-        # glibc gives the memory of a pass back to the system and takes it anew, page by page, in the next one; but not
-        # after a block of this size was freed
-        torch.empty(4 * _AT_ONCE)
         for stop in range(samples, 0, -count):
             block = Block(range(max(0, stop - count), stop), rows, whole=True)
             out = self._forward(block)
-            yield _of_length(out, len(block.samples) * len(rows)).reshape(-1, len(rows), *out.shape[1:])
+            yield (
+                block.samples.start,
+                _of_length(out, len(block.samples) * len(rows)).reshape(-1, len(rows), *out.shape[1:]),
+            )
 
     def _parts(self, size: int) -> list[range]:
         """The rows in parts of one length, not above `size`; the last one overlaps."""
