@@ -83,7 +83,10 @@ def thin(
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
-        raise ValueError(f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}.\n{chains}")
+        raise ValueError(
+            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: no layer with a rate above 0 "
+            f"writes nodes that one other layer of its kind reads. Found:\n{str(chains) or 'no linear layers'}"
+        )
     for chain in chains.found:
         if chain not in rates and (both := _dropouts(model, [chain]) & _dropouts(model, rates)):
             raise ValueError(
