@@ -84,7 +84,7 @@ def thin(
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
         raise ValueError(
-            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: no layer with a rate above 0 "
+            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: no layer with a rate "
             f"writes nodes that one other layer of its kind reads. Found:\n{str(chains) or 'no linear layers'}"
         )
     for chain in chains.found:
