@@ -73,6 +73,29 @@ def test_convolutions_through_pooling() -> None:
     assert chains.left["7"] == "Conv2d '4' before it is of another kind"
 
 
+def test_functions_that_pool_and_shapes_that_are_asked_for() -> None:
+    class Tutorial(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c1, self.c2 = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 4, 3)
+            self.f1, self.f2 = nn.Linear(36, 16), nn.Linear(16, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.c2(F.max_pool2d(F.relu(self.c1(x)), 2))
+            return self.f2(F.relu(self.f1(x.view(x.size(0), -1))))
+
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.f1, self.f2 = nn.Linear(36, 16), nn.Linear(16, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.f2(F.relu(self.f1(x.view(x.size(0), x.shape[1] * 9))))
+
+    assert found(Tutorial()) == [Chain(("c1",), "c2"), Chain(("f1",), "f2")]
+    assert found(Flat()) == [Chain((), "f1"), Chain(("f1",), "f2")]
+
+
 def test_convolutions_with_batch_normalization() -> None:
     layers = [nn.Conv1d(1, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout1d(), nn.Conv1d(8, 4, 3)]
     assert found(nn.Sequential(*layers)) == [Chain(("0",), "4", ("3",), ("1",))]
@@ -100,12 +123,19 @@ def test_children_of_what_cannot_be_traced() -> None:
 
     chains = tn.thinnable(Branches())
     assert chains.found == [Chain(("body.0",), "body.2")]
+    branches = Branches()
+    branches.body = nn.ModuleList([nn.Linear(3, 3)])  # type: ignore[assignment]
+    assert list(tn.thinnable(branches).left) == ["body.0", "head"]
     assert chains.left["head"] == "torch.fx cannot read the forward of Branches around it"
 
 
 def test_why_nodes_stay() -> None:
     a, b = nn.Linear(4, 4), nn.Linear(4, 2)
     assert reason(a, nn.BatchNorm1d(4), nn.ReLU(), b) == "batch normalization '1' before it is cut for channels only"
+    averaging = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Conv2d(4, 2, 3)
+    assert "averages over all batches (momentum=None)" in reason(*averaging)
+    assert reason(a, nn.AvgPool1d(3, 1, 1), b) == "AvgPool1d '1' before it mixes neighbouring nodes"
+    assert reason(*tn.thin(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))) == "it is thin already"
     assert "SyncBatchNorm '1' before it does not keep nodes apart" in reason(a, nn.SyncBatchNorm(4), b)
     dropped = nn.Conv2d(1, 4, 3), nn.Dropout2d(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)
     assert reason(*dropped) == "BatchNorm2d '2' comes behind its dropout, not before"

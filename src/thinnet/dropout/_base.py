@@ -26,7 +26,9 @@ class DropoutLayer(nn.Module, ABC):
 
     def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
         super().__init__()
-        threshold(p)
+        threshold(p, name=f"{type(self).__name__}: `p`")
+        if not isinstance(generator, Generator | None):
+            raise TypeError(f"{type(self).__name__}: `generator` must be a torch.Generator or None, got {generator!r}.")
         self.p = p
         self.generator = generator
 
@@ -36,6 +38,8 @@ class DropoutLayer(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """The perturbed input in training, the input itself in eval mode."""
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{type(self).__name__}: the input must be a tensor, got {type(x).__name__}.")
         if not x.is_floating_point() and not x.is_complex():
             raise TypeError(
                 f"{type(self).__name__}: the input must be of a floating-point type, got {x.dtype}; convert it with "

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from thinnet.dropout._base import DropoutLayer
 from thinnet.dropout._channel import ChannelDropout
 from thinnet.dropout._dropout import Dropout
-from thinnet.dropout._elementwise import is_elementwise, is_homogeneous, is_pooling, is_reshape, name_of
+from thinnet.dropout._elementwise import is_elementwise, is_homogeneous, is_pooling, is_reshape, name_of, reads_shape
 from thinnet.dropout._node import NodeDropout
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -132,8 +132,9 @@ def _read(module: nn.Module, prefix: str, chains: Chains) -> bool:
     except Exception:  # whatever a forward does with what is no tensor
         for name, child in module.named_children():
             if isinstance(child, LINEAR):
-                chains.left[prefix + name] = f"torch.fx cannot read the forward of {type(module).__name__} around it"
-            elif not _Tracer().is_leaf_module(child, name):
+                around = "the module" if isinstance(module, nn.ModuleList | nn.ModuleDict) else type(module).__name__
+                chains.left[prefix + name] = f"torch.fx cannot read the forward of {around} around it"
+            elif isinstance(child, nn.ModuleList | nn.ModuleDict) or not _Tracer().is_leaf_module(child, name):
                 _read(child, f"{prefix}{name}.", chains)
         return False
     layers = dict(module.named_modules())
@@ -168,12 +169,19 @@ def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
         raise _Stays("inputs of a convolution are channels of an image, not nodes")
     _check_layers(writers, str(reader.target), layers)
     _check_order(region, written=bool(writers))
+    features = isinstance(layers[str(reader.target)], nn.Linear)
+    if features and (pools := [name_of(node, operation) for node, operation in region if is_pooling(operation)]):
+        raise _Stays(f"{pools[0]} before it mixes neighbouring nodes")
     dropouts, norms = (
         tuple(str(node.target) for node, operation in region if isinstance(operation, kinds))
         for kinds in (_DROPOUTS, BATCH_NORMS)
     )
-    if norms and isinstance(layers[str(reader.target)], nn.Linear):
+    if norms and features:
         raise _Stays(f"batch normalization '{norms[0]}' before it is cut for channels only")
+    if averaging := [name for name in norms if cast(nn.BatchNorm2d, layers[name]).momentum is None]:
+        raise _Stays(
+            f"batch normalization '{averaging[0]}' averages over all batches (momentum=None), not the channel's"
+        )
     return Chain(tuple(writers), str(reader.target), dropouts, norms)
 
 
@@ -188,10 +196,10 @@ def _region(reader: fx.Node, layers: dict[str, nn.Module]) -> list[tuple[fx.Node
         region[node] = operation = layers[str(node.target)] if node.op == "call_module" else node.target
         if not _is_source(node, operation):
             _pass(node, operation)
-            ahead += node.all_input_nodes
+            ahead += node.all_input_nodes[:1] if is_reshape(operation) else node.all_input_nodes
     for node in region:
         for user in node.users:
-            if user is not reader and user not in region:
+            if user is not reader and user not in region and not reads_shape(user):
                 other = layers.get(str(user.target), user.target)
                 raise _Stays(f"{name_of(user, other)} reads the same nodes")
     return [(node, region[node]) for node in reader.graph.nodes if node in region]
@@ -218,6 +226,8 @@ def _pass(node: fx.Node, operation: Any) -> None:
 def _check_layers(writers: list[str], reader: str, layers: dict[str, nn.Module]) -> None:
     """Raise unless the layers are of one kind that can be cut, and agree on the nodes."""
     for name in (*writers, reader):
+        if hasattr(layers[name], "link_out"):
+            raise _Stays("it is thin already")
         if type(layers[name]) not in LINEAR or getattr(layers[name], "groups", 1) != 1:
             kind = type(layers[name]).__name__
             raise _Stays(f"{kind} '{name}' is a subclass or has groups: how to cut it is not known")

@@ -24,6 +24,12 @@ _FUNCTIONS: set[Any] = {
 }
 _METHODS = {name + tail for name in ("relu", "sigmoid", "tanh", "add", "sub", "mul", "neg") for tail in ("", "_")}
 _POOLS = tuple(getattr(nn, f"{kind}Pool{d}d") for kind in ("Max", "Avg", "AdaptiveAvg") for d in (1, 2, 3))
+_POOL_FUNCTIONS: set[Any] = {
+    getattr(room, f"{kind}_pool{d}d", None)
+    for room in (F, torch)
+    for kind in ("max", "avg", "adaptive_avg")
+    for d in (1, 2, 3)
+}
 _HOMOGENEOUS: set[Any] = {F.relu, F.relu_, F.leaky_relu, torch.relu, torch.relu_, "relu", "relu_"}
 _RESHAPES: set[Any] = {torch.flatten, torch.reshape, "flatten", "reshape", "view"}
 
@@ -40,12 +46,19 @@ def is_homogeneous(operation: Any) -> bool:
 
 def is_pooling(operation: Any) -> bool:
     """Whether it acts on each channel alone."""
-    return isinstance(operation, _POOLS)
+    return isinstance(operation, _POOLS) or _among(operation, _POOL_FUNCTIONS)
 
 
 def is_reshape(operation: Any) -> bool:
     """Whether it only arranges the elements anew."""
     return isinstance(operation, nn.Flatten) or _among(operation, _RESHAPES)
+
+
+def reads_shape(node: fx.Node) -> bool:
+    """Whether it asks for the shape of a tensor, and for none of its values."""
+    if node.op == "call_method":
+        return node.target in ("size", "dim")
+    return node.target is getattr and node.args[1] in ("shape", "ndim", "dtype", "device")
 
 
 def name_of(node: fx.Node, operation: Any) -> str:

@@ -14,10 +14,10 @@ LEVELS = 1 << 16
 
 
 @overload
-def threshold(p: float) -> int: ...
+def threshold(p: float, *, name: str = ...) -> int: ...
 @overload
-def threshold(p: Tensor) -> Tensor: ...
-def threshold(p: float | Tensor) -> int | Tensor:
+def threshold(p: Tensor, *, name: str = ...) -> Tensor: ...
+def threshold(p: float | Tensor, *, name: str = "dropout: `p`") -> int | Tensor:
     r"""The keep threshold t of a dropout rate: t = 65536 − round(65536 · p).
 
     An element stays when its 16 random bits, read as a number in [0, 65536), are below t, so it is dropped at the rate
@@ -26,6 +26,7 @@ def threshold(p: float | Tensor) -> int | Tensor:
 
     Args:
         p: rate or rates of dropping an element, in [0, 1], of any shape.
+        name: who asks, for errors.
 
     Returns:
         t in [0, 65536]: an int for a number, an int32 tensor of p's shape for a tensor.
@@ -44,14 +45,14 @@ def threshold(p: float | Tensor) -> int | Tensor:
     if isinstance(p, Tensor):
         rates = p.detach().to(torch.float64)
         if not bool(((rates >= 0) & (rates <= 1)).all()):
-            raise ValueError(f"dropout: `p` must be in [0, 1], got {p.tolist()}.")
+            raise ValueError(f"{name} must be in [0, 1], got {p.tolist()}.")
         dropped = (rates * LEVELS).round().clamp(1, LEVELS - 1)
         dropped = torch.where((rates == 0) | (rates == 1), rates * LEVELS, dropped)
         return LEVELS - dropped.to(torch.int32)
     if isinstance(p, bool) or not isinstance(p, int | float):
-        raise TypeError(f"dropout: `p` must be a number or a tensor, got {p!r} ({type(p).__name__}).")
+        raise TypeError(f"{name} must be a number or a tensor, got {p!r} ({type(p).__name__}).")
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: `p` must be in [0, 1], got {p}.")
+        raise ValueError(f"{name} must be in [0, 1], got {p}.")
     if p in (0, 1):
         return LEVELS - LEVELS * int(p)
     return LEVELS - min(max(round(p * LEVELS), 1), LEVELS - 1)

@@ -76,16 +76,21 @@ def thin(
         Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, "Dropout: A Simple Way to Prevent Neural Networks from
         Overfitting", 2014.
     """
-    if groups < 1:
-        raise ValueError(f"thin: `groups` must be >= 1, got {groups}.")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"thin: `model` must be a torch.nn.Module, got {type(model).__name__}.")
+    if not isinstance(groups, int) or groups < 1:
+        raise ValueError(f"thin: `groups` must be an integer >= 1, got {groups}.")
     if any(isinstance(module, ThinLayer) for module in model.modules()):
         raise ValueError("thin: the model is thin already; load its state dict into a new one to thin it otherwise.")
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
+        why = "no layer writes nodes that one other layer of its kind reads"
+        if chains.found:
+            why = "no rate is above 0" if p is not None else "p=None takes the rates of dropout layers; there are none"
         raise ValueError(
-            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: no layer with a rate "
-            f"writes nodes that one other layer of its kind reads. Found:\n{str(chains) or 'no linear layers'}"
+            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: {why}. Found:\n"
+            f"{str(chains) or 'no linear layers'}"
         )
     for chain in chains.found:
         if chain not in rates and (both := _dropouts(model, [chain]) & _dropouts(model, rates)):
@@ -97,7 +102,7 @@ def thin(
         reader = made_thin(model.get_submodule(chain.consumer))
         writers = [made_thin(model.get_submodule(name)) for name in chain.producers]
         # a child of the reader, so that it is found where dropout is looked for
-        reader.nodes = nodes = _nodes(reader, rate, groups, generator, inputs=not writers)
+        reader.nodes = nodes = _nodes(reader, rate, groups, generator, inputs=not writers).train(reader.training)
         reader.link_in = link = Link(nodes, groups, first=writers[0] if writers else None)
         for writer in writers:
             writer.link_out = link
@@ -107,7 +112,7 @@ def thin(
     for name, module in list(model.named_modules(remove_duplicate=False)):
         if module in replaced:
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, nn.Identity())
+            setattr(model.get_submodule(parent), child, nn.Identity().train(module.training))
     return model
 
 
@@ -116,9 +121,10 @@ def _rates(
 ) -> dict[Chain, float]:
     """The rate of each chain that gets one."""
     given = p if isinstance(p, Mapping) else {"*": p}
-    for rate in (*given.values(), input_p):
+    named = {f"thin: `p`[{pattern!r}]" if isinstance(p, Mapping) else "thin: `p`": q for pattern, q in given.items()}
+    for name, rate in {**named, "thin: `input_p`": input_p}.items():
         if rate is not None:
-            threshold(rate)
+            threshold(rate, name=name)
     inputs = [chain for chain in chains if not chain.producers]
     if input_p and not inputs:
         raise ValueError(f"thin: `input_p` is {input_p}, but no Linear alone reads the inputs of the model.")
@@ -137,7 +143,7 @@ def _rates(
     if isinstance(p, Mapping) and (idle := [pattern for pattern in p if pattern not in used]):
         names = ", ".join(name for chain in chains for name in chain.producers)
         raise ValueError(
-            f"thin: `p` has {idle[0]!r}, which matches no layer whose nodes can be removed: {names or 'none'}."
+            f"thin: `p` has {idle[0]!r}, which matches no layer that writes nodes which can be removed: {names or 'none'}."
         )
     return rates
 

@@ -141,11 +141,9 @@ class _ThinNorm(nn.Module):
 def _normalized(norm: nn.BatchNorm2d, x: Tensor, nodes: Tensor) -> Tensor:
     vectors = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     mean, variance, weight, bias = (None if v is None else v.index_select(0, nodes) for v in vectors)
-    momentum = norm.momentum
-    if momentum is None:  # the mean over all batches
-        momentum = 1 / float(norm.num_batches_tracked) if norm.num_batches_tracked is not None else 0.0
+    assert norm.momentum is not None
     of_batch = norm.training or mean is None
-    y = F.batch_norm(x, mean, variance, weight, bias, of_batch, momentum, norm.eps)
+    y = F.batch_norm(x, mean, variance, weight, bias, of_batch, norm.momentum, norm.eps)
     if norm.training and norm.running_mean is not None and norm.running_var is not None:
         assert mean is not None and variance is not None
         norm.running_mean.index_copy_(0, nodes, mean)

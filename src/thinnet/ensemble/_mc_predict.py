@@ -74,7 +74,7 @@ def mc_predict(
         `Predictions` with samples (S, B, ...).
 
     Raises:
-        TypeError: if the model is scripted, or its output is not a tensor.
+        TypeError: if the model is no module or scripted, x is no tensor and no tuple, or the output is not a tensor.
         ValueError: if nothing in the model is random, what it draws cannot be known or would depend on the batches, or
             a setting is out of its range.
 
@@ -92,6 +92,10 @@ def mc_predict(
     References:
         Gal, Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning", 2016.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"mc_predict: `model` must be a torch.nn.Module, got {type(model).__name__}.")
+    if not isinstance(x, Tensor | tuple):
+        raise TypeError(f"mc_predict: `x` must be a tensor, or a tuple of the arguments, got {type(x).__name__}.")
     args = x if isinstance(x, tuple) else (x,)
     for name, value, least in (("samples", samples, 1), ("seed", seed, 0), ("batch_size", batch_size, 1)):
         if value is not None and value < least:

@@ -28,6 +28,11 @@ def targets_of(pred: Predictions, y: Tensor | ArrayLike, who: str) -> Tensor:
     if pred.probabilities != "classes" and (*y.shape, 1) == tuple(shape):
         y = y.unsqueeze(-1)
     if y.shape != shape:
+        if pred.probabilities is None and y.shape == shape[:-1] and not y.is_floating_point():
+            raise ValueError(
+                f"{who}: `y` looks like classes, and the samples are not known to be probabilities; give "
+                'activation="softmax" to mc_predict.'
+            )
         raise ValueError(
             f"{who}: `y` must be of shape {tuple(shape)} for samples of shape {tuple(pred.samples.shape)}"
             f"{' of class probabilities' if pred.probabilities == 'classes' else ''}, got {tuple(y.shape)}."
