@@ -330,13 +330,11 @@ def test_errors_say_what_and_why() -> None:
         tn.thin(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 1)))
     with pytest.raises(ValueError, match=r"`p` must be in \[0, 1\], got 1.5"):
         tn.thin(perceptron(), 1.5)
-    with pytest.raises(ValueError, match=r"`p` must be in \[0, 1\], got -1"):
+    with pytest.raises(ValueError, match=r"`input_p` must be in \[0, 1\], got -1"):
         tn.thin(perceptron(), 0.5, -1)
     with pytest.raises(TypeError, match=r"`p` must be a number"):
         tn.thin(perceptron(), "0.5")  # type: ignore[arg-type]
-    with pytest.raises(
-        ValueError, match=r"`p` has 'fc\*', which matches no layer that writes nodes which can be removed: 0, 2\."
-    ):
+    with pytest.raises(ValueError, match=r"`p` has 'fc\*', which matches no layer that writes removable nodes: 0, 2\."):
         tn.thin(perceptron(), {"fc*": 0.5})
     with pytest.raises(ValueError, match=r"`groups` must be an integer >= 1, got 0"):
         tn.thin(perceptron(), groups=0)

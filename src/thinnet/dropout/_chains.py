@@ -179,9 +179,7 @@ def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
     if norms and features:
         raise _Stays(f"batch normalization '{norms[0]}' before it is cut for channels only")
     if averaging := [name for name in norms if cast(nn.BatchNorm2d, layers[name]).momentum is None]:
-        raise _Stays(
-            f"batch normalization '{averaging[0]}' averages over all batches (momentum=None), not the channel's"
-        )
+        raise _Stays(f"batch normalization '{averaging[0]}' averages over all batches (momentum=None)")
     return Chain(tuple(writers), str(reader.target), dropouts, norms)
 
 

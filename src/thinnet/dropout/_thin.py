@@ -143,7 +143,7 @@ def _rates(
     if isinstance(p, Mapping) and (idle := [pattern for pattern in p if pattern not in used]):
         names = ", ".join(name for chain in chains for name in chain.producers)
         raise ValueError(
-            f"thin: `p` has {idle[0]!r}, which matches no layer that writes nodes which can be removed: {names or 'none'}."
+            f"thin: `p` has {idle[0]!r}, which matches no layer that writes removable nodes: {names or 'none'}."
         )
     return rates
 
