@@ -29,7 +29,7 @@ def apply_mask(x: Tensor, mask: Tensor, keep_threshold: float, *, inplace: bool 
         return scale_kept(x, kept, scale, inplace=inplace)
     if inplace:
         return x.mul_(kept).mul_(scale)
-    if x.numel() > _CHUNK and x.is_contiguous() and not _left_to_torch(x):
+    if x.numel() > _CHUNK and x.is_contiguous() and kept.is_contiguous() and not _left_to_torch(x):
         y: Tensor = _InChunks.apply(x, kept, scale)  # type: ignore[no-untyped-call]
         return y
     # the mask first: scale · M cannot overflow
