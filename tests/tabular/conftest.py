@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -8,6 +9,14 @@ from thinnet.tabular._population import Mix
 from thinnet.tabular._progress import Budget
 from thinnet.tabular._schedule import Schedule
 from thinnet.tabular._training import Problem, Training
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """Python's own Ctrl-C, also where whatever started the tests ignores it, as shells do in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -1,17 +1,9 @@
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from thinnet.tabular._interrupt import deferred_interrupt
-
-
-@pytest.fixture(autouse=True)
-def handler() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_the_first_sets_a_flag_and_the_second_acts_at_once() -> None:
