@@ -23,8 +23,6 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 """Dropout that node removal can stand for: of elements, nodes or channels, to zero."""
 
-_DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
 
 @dataclass(frozen=True)
 class Chain:

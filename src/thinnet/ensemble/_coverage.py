@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from thinnet.ensemble._figure import INK, OURS, figure_of
+from thinnet.ensemble._figure import OURS, figure_of
 from thinnet.ensemble._likelihood import mixture_log_density, noise_for
 
 
@@ -56,9 +56,6 @@ class Coverage:
             f"mean coverage error {self.error:.3f}, negative log likelihood {self.nll:.3f}",
             "level of the interval",
             "targets inside",
-        )
-        figure.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "dash": "dot", "width": 1.5}, name="calibrated"
         )
         grid = [k / 100 for k in range(101)]
         figure.add_scatter(

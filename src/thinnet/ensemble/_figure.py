@@ -9,7 +9,7 @@ INK, OURS = "#6b7280", "#2563eb"
 
 
 def figure_of(title: str, x: str, y: str) -> Any:
-    """An empty unit square of plotly.
+    """A unit square of plotly, with the diagonal on which what was said is what happens.
 
     Raises:
         ModuleNotFoundError: without plotly.
@@ -24,4 +24,6 @@ def figure_of(title: str, x: str, y: str) -> Any:
     figure.update_layout(legend={"x": 0.02, "y": 0.98, "bgcolor": "rgba(255, 255, 255, 0.7)"})
     figure.update_xaxes(title=x, range=[-0.01, 1.01], constrain="domain")
     figure.update_yaxes(title=y, range=[-0.01, 1.01])
+    diagonal = {"color": INK, "dash": "dot", "width": 1.5}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name="calibrated")
     return figure

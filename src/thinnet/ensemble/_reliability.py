@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.ensemble._figure import INK, OURS, figure_of
+from thinnet.ensemble._figure import OURS, figure_of
 from thinnet.ensemble._isotonic import isotonic
 
 if TYPE_CHECKING:
@@ -81,9 +81,6 @@ class Reliability:
             f"calibration error {self.ece_equal_mass:.3f}, log loss {self.nll:.3f}",
             "predicted probability",
             "observed frequency",
-        )
-        figure.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "dash": "dot", "width": 1.5}, name="calibrated"
         )
         figure.add_scatter(
             x=[b.predicted for b in self.bins],
