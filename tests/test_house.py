@@ -11,6 +11,7 @@ FLOORS = [
     {"penalties", "constraints", "dropout"},
     {"plan"},
     {"attach", "stack", "ensemble"},
+    {"compact"},
     {"report"},
     {"tabular"},
     {"cli"},

@@ -1,0 +1,185 @@
+"""Making a model smaller with equal outputs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thinnet.compact._attributes import sizes_of
+from thinnet.compact._check import check
+from thinnet.compact._decide import Decision, decide
+from thinnet.compact._errors import NotCompactableError
+from thinnet.compact._evaluate import evaluate
+from thinnet.compact._flow import Flow, Stop
+from thinnet.compact._inputs import ExampleInputs, Inputs
+from thinnet.compact._optimizer import point_at
+from thinnet.compact._proof import Proof, prove
+from thinnet.compact._repair import Attributes, Failure, repair_
+from thinnet.compact._report import Report, report_of
+from thinnet.compact._shrink import fold_, rescale_, set_attributes, shrink_
+from thinnet.compact._sizes import changes, shape_after
+from thinnet.compact._trace import operation, origin, trace
+
+_WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
+_MOST = 12
+"""How many times a model is tried; each time something else stays."""
+
+
+@dataclass
+class Found:
+    """A smaller model and how it came about.
+
+    Args:
+        model: the smaller copy.
+        flow: the labels.
+        decision: what went.
+        attributes: sizes that were set, by module.
+        proof: that it is equal.
+    """
+
+    model: nn.Module
+    flow: Flow
+    decision: Decision
+    attributes: Attributes
+    proof: Proof
+    seconds: float = field(default=0.0)
+
+
+def compact(
+    model: nn.Module, example_inputs: ExampleInputs, *, optimizer: Optimizer | None = None
+) -> tuple[nn.Module, Report]:
+    r"""Remove what regularization made unnecessary: a physically smaller model with equal outputs.
+
+    A node, channel or head goes when nobody who stays reads it, :math:`\sum_i w_{oi} x_i = \sum_{i \in \text{kept}}
+    w_{oi} x_i` because each :math:`w_{oi}` or :math:`x_i` that goes is zero whatever the input, or when it is a
+    constant, which is folded into the bias of whoever reads it. Everything that must keep one size with it goes along:
+    weights, biases, statistics of normalizations, the attributes that remember sizes. The model's inputs and outputs
+    keep their shapes.
+
+    The outcome is run beside the model, on the example inputs and on random ones of the same shapes, outputs and
+    gradients, in the model's own precision (float32: 1e-5 of the largest output) and in float64 (1e-9).
+
+    Args:
+        model: any module in eval mode that `torch.export` can trace. It is not changed.
+        example_inputs: what it is called with: a tensor, a tuple of arguments or a dict of keyword arguments. Its
+            shapes are those that the outcome is proven for.
+        optimizer: an optimizer of the model's parameters; it steps the smaller model from now on, its state shrunk
+            alike.
+
+    Returns:
+        The smaller model, of the same class, and the report, which prints.
+
+    Raises:
+        NotCompactableError: the model cannot be traced, its outputs are random or not equal afterwards; the message
+            names where. Nothing was changed then.
+        ValueError: the model is in training mode, or the inputs are on another device or none at all.
+        TypeError: the arguments are of another kind.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
+        >>> with torch.no_grad():
+        ...     _ = model[2].weight[:, 1:3].zero_()  # nobody reads nodes 1 and 2
+        >>> small, report = tn.compact(model, torch.randn(5, 3))
+        >>> small[0].out_features, small[2].in_features
+        (2, 2)
+        >>> report.parameters  # 3·4 + 4 + 4·2 + 2 before, 3·2 + 2 + 2·2 + 2 after
+        (26, 14)
+    """
+    inputs = Inputs.of(example_inputs, "compact")
+    check(model, inputs, "compact")
+    found = search(model, inputs)
+    report = report_of(model, found.model, inputs, found.flow, found.decision, found.attributes, found.proof)
+    if optimizer is not None:
+        point_at(optimizer, model, found.model, found.decision.kept)
+    return found.model, report
+
+
+def search(model: nn.Module, inputs: Inputs) -> Found:
+    """The smallest model that is proven equal: what fails when it is run stays, and the rest is tried again."""
+    began = time.perf_counter()
+    traced = trace(model, inputs)
+    known = evaluate(traced)
+    stops: dict[str, Stop] = {}
+    for _ in range(_MOST):
+        flow = Flow(traced, known, stops)
+        decision = decide(flow)
+        small, attributes = _carried_out(model, flow, decision)
+        lengths = changes(flow, decision.gone)
+        repaired, failure = repair_(small, inputs, lengths)
+        for path, values in repaired.items():
+            attributes[path] = attributes.get(path, {}) | values
+        proof = None
+        if failure is None:
+            proof = prove(model, small, inputs, decision, traced)
+            if proof.holds:
+                return Found(small, flow, decision, attributes, proof, time.perf_counter() - began)
+        if not _stop(stops, model, failure, repaired, lengths):
+            break
+    reason = failure.message if failure else str(proof)
+    where = f"{failure.module or type(model).__name__} at {failure.line}: " if failure else ""
+    raise NotCompactableError(
+        f"compact: the smaller {type(model).__name__} is not equal ({where}{reason}); the model is unchanged. "
+        "tn.compactable(model, example_inputs) says what could go and what holds the rest."
+    )
+
+
+def _stop(
+    stops: dict[str, Stop],
+    model: nn.Module,
+    failure: Failure | None,
+    repaired: Attributes,
+    lengths: Mapping[str, Mapping[int, int]],
+) -> bool:
+    """Let more stay: the module that failed, or else those with code of their own whose sizes changed."""
+    own = {
+        name for name in (*lengths, *repaired) if not type(model.get_submodule(name)).__module__.startswith("torch.nn")
+    }
+    suspects = {failure.module} if failure else {n for n in own if n not in stops} or own
+    reason = f"a size is written in its code ({failure.line})" if failure else "outputs differed without it"
+    changed = False
+    for name in suspects:
+        before = stops.get(name)
+        if before is None or not before.everything:
+            stops[name] = Stop(reason, everything=before is not None)
+            changed = True
+    return changed
+
+
+def _carried_out(model: nn.Module, flow: Flow, decision: Decision) -> tuple[nn.Module, Attributes]:
+    """A copy of the model with the decision carried out, and the attributes that were set."""
+    small = copy.deepcopy(model)
+    return small, carry_out_(small, flow, decision)
+
+
+def carry_out_(model: nn.Module, flow: Flow, decision: Decision) -> Attributes:
+    """Carry the decision out in place; the attributes that were set, by module."""
+    channels = {}
+    for node in flow.trace.graph.nodes:
+        if operation(node) in _WITHOUT_PARAMETERS and node.op == "call_function":
+            source = next(iter(node.all_input_nodes))
+            channels[origin(node).module] = shape_after(flow, source, decision.gone)[1]
+    channels = {name: n for name, n in channels.items() if sizes_of(model.get_submodule(name), n)}
+    fold_(model, decision.folds, decision.kept)
+    attributes = shrink_(model, decision.kept, channels)
+    for path, values in rescale_(model, decision.widths).items():
+        attributes[path] = attributes.get(path, {}) | values
+    return attributes
+
+
+def apply_attributes_(model: nn.Module, attributes: Attributes) -> None:
+    """Set attributes by module."""
+    for path, values in attributes.items():
+        set_attributes(model.get_submodule(path), values)
+
+
+def tensors_kept(kept: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Any]:
+    """The same as plain lists."""
+    return {name: {dim: indices.tolist() for dim, indices in dims.items()} for name, dims in kept.items()}

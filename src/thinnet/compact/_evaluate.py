@@ -1,0 +1,80 @@
+"""What every tensor of a graph is on the example inputs, and what of it they decide."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from thinnet.compact._trace import Trace
+from thinnet.compact.rules import KNOWLEDGE, Call, Known, knowledge_of_elementwise
+
+
+@torch.no_grad()
+def evaluate(trace: Trace) -> dict[fx.Node, Any]:
+    """Every node's `Known`, a tuple of them where it returns several, or a plain value.
+
+    Parameters are constants here: what remains when every input could be anything is what the weights alone decide, and
+    a node that is the constant zero in this sense can go.
+    """
+    known: dict[fx.Node, Any] = {}
+    for node in trace.graph.nodes:
+        if node.op == "placeholder":
+            value = trace.values[node]
+            if isinstance(value, Tensor):
+                value = value.detach()
+                known[node] = Known.variable(value) if node in trace.inputs else Known.constant(value)
+            else:
+                known[node] = value
+        elif node.op == "get_attr":
+            found = operator.attrgetter(str(node.target))(trace.program.graph_module)
+            known[node] = Known.constant(found.detach()) if isinstance(found, Tensor) else found
+        elif node.op == "call_function":
+            known[node] = _outcome(node, known)
+    return known
+
+
+def _outcome(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
+    if node.target is operator.getitem:
+        source, place = node.args
+        return known[source][place]  # type: ignore[index]
+    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: _data(known[n]))
+    outcome = node.target(*args, **kwargs)  # type: ignore[operator]
+    if not any(isinstance(known[n], Known | tuple | list) for n in node.all_input_nodes):
+        return _wrap(outcome, Known.constant)
+    call = Call(node, known)
+    rule = KNOWLEDGE.get(call.name)
+    if rule is None and is_elementwise(node):
+        rule = knowledge_of_elementwise
+    if rule is None:
+        varies = any(_varies(known[n]) for n in node.all_input_nodes)
+        return _wrap(outcome, Known.variable if varies else Known.constant)
+    varies = rule(call, outcome)
+    if isinstance(outcome, Tensor):
+        return Known(outcome, varies)
+    return tuple(Known(o, v) for o, v in zip(outcome, varies, strict=True))
+
+
+def is_elementwise(node: fx.Node) -> bool:
+    """Whether an operation acts on each element alone."""
+    return isinstance(node.target, torch._ops.OpOverload) and torch.Tag.pointwise in node.target.tags
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(_data(v) for v in value)
+    return value.data if isinstance(value, Known) else value
+
+
+def _varies(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(_varies(v) for v in value)
+    return isinstance(value, Known) and bool(value.varies.any())
+
+
+def _wrap(outcome: Any, known: Any) -> Any:
+    if isinstance(outcome, tuple | list):
+        return tuple(_wrap(o, known) for o in outcome)
+    return known(outcome) if isinstance(outcome, Tensor) else outcome

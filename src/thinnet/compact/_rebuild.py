@@ -1,0 +1,72 @@
+"""The compact shape on a model freshly built."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from thinnet.compact._report import VERSION
+from thinnet.compact._shrink import set_attributes, shrink_, tensor_of
+
+
+def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
+    """A model freshly built, in the shape that `compact` gave another of its kind; then load the state dict into it.
+
+    No pickle: the recipe is JSON, the weights are a state dict (safetensors).
+
+    Args:
+        fresh_model: the model as its constructor makes it, in its full size; it is not changed.
+        recipe: `report.recipe`, or what `json.loads` gives of it.
+
+    Returns:
+        A copy in the compact shape. Its weights are the fresh model's own: load the compact model's state dict.
+
+    Raises:
+        ValueError: the recipe is of another version or of another model; the message names the parameter.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> def make():
+        ...     return torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2)).eval()
+        >>> model, x = make(), torch.randn(5, 3)
+        >>> with torch.no_grad():
+        ...     _ = model[2].weight[:, 1:3].zero_()
+        >>> small, report = tn.compact(model, x)
+        >>> again = tn.rebuild(make(), report.recipe)
+        >>> again.load_state_dict(small.state_dict())
+        <All keys matched successfully>
+        >>> torch.equal(again(x), small(x))
+        True
+    """
+    if not isinstance(recipe, Mapping) or recipe.get("version") != VERSION:
+        raise ValueError(
+            f"rebuild: needs `report.recipe` of version {VERSION}, got "
+            f"{recipe.get('version') if isinstance(recipe, Mapping) else type(recipe).__name__}."
+        )
+    kept = {
+        name: {int(dim): torch.tensor(indices, dtype=torch.int64) for dim, indices in dims.items()}
+        for name, dims in recipe["kept"].items()
+    }
+    for name, dims in kept.items():
+        try:
+            shape = tensor_of(fresh_model, name).shape
+        except AttributeError as error:
+            raise ValueError(f"rebuild: this model has no {name}; the recipe is of another one.") from error
+        for dim, indices in dims.items():
+            if dim >= len(shape) or (len(indices) and int(indices.max()) >= shape[dim]):
+                raise ValueError(
+                    f"rebuild: {name} is {tuple(shape)}, too small for the recipe, which is of another model or of one "
+                    "that was compacted already; build it in its full size."
+                )
+    model = copy.deepcopy(fresh_model)
+    shrink_(model, kept, {})
+    for path, values in recipe["attributes"].items():
+        set_attributes(
+            model.get_submodule(path), {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        )
+    return model

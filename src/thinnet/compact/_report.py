@@ -1,0 +1,158 @@
+"""What compacting did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from thinnet.compact._cost import Cost, cost_of, latencies
+from thinnet.compact._decide import Decision, obstacles
+from thinnet.compact._flow import Flow
+from thinnet.compact._inputs import Inputs
+from thinnet.compact._labels import Pin
+from thinnet.compact._proof import Proof
+from thinnet.compact._table import table
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose outputs or inputs became fewer.
+
+    Args:
+        name: its name from the root.
+        kind: its class.
+        before: the shape of its weight before.
+        after: the same now.
+    """
+
+    name: str
+    kind: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `compact` did: prints as a table.
+
+    Args:
+        layers: what became smaller, layer by layer.
+        before: parameters, bytes and operations before.
+        after: the same now.
+        latency: median seconds of a call on the example inputs, before and now, measured in turn.
+        removed: per parameter and buffer, per dimension: how many slices went.
+        pinned: why the others stay, and how many slices of parameters each reason holds.
+        proof: how equal outputs and gradients are.
+        how: what traced the model.
+        recipe: what makes the same of a model freshly built, see `rebuild`; JSON.
+    """
+
+    layers: tuple[Layer, ...]
+    before: Cost
+    after: Cost
+    latency: tuple[float, float]
+    removed: Mapping[str, Mapping[int, int]]
+    pinned: Mapping[Pin, int]
+    proof: Proof
+    how: str
+    recipe: dict[str, Any] = field(repr=False)
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """The number of parameters before and now."""
+        return self.before.parameters, self.after.parameters
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        slow, fast = self.latency
+        rows = [("layer", "kind", "before", "after")]
+        rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
+        lines = [table(rows)] if self.layers else ["Nothing could go: no structure is zero whatever the input."]
+        lines += [
+            "",
+            table(
+                [
+                    ("", "before", "after", "ratio"),
+                    _row("parameters", before.parameters, after.parameters),
+                    _row("bytes", before.size, after.size),
+                    _row("operations", before.flops, after.flops),
+                    ("ms a call", f"{1e3 * slow:.3f}", f"{1e3 * fast:.3f}", f"{fast / slow:.2f}"),
+                ]
+            ),
+            "",
+            f"Equal: {self.proof}. Traced by {self.how}.",
+        ]
+        if self.pinned:
+            lines += ["", "Never removable:"]
+            ranked = sorted(self.pinned.items(), key=lambda item: -item[1])
+            lines += [f"{count:>8,}  {pin}" for pin, count in ranked[:SHOWN]]
+            rest = ranked[SHOWN:]
+            if rest:
+                lines.append(f"{sum(n for _, n in rest):>8,}  for {len(rest)} more reasons: report.pinned")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+SHOWN = 8
+"""Reasons that a printed report names."""
+
+
+def report_of(
+    model: nn.Module,
+    small: nn.Module,
+    inputs: Inputs,
+    flow: Flow,
+    decision: Decision,
+    attributes: Mapping[str, Mapping[str, Any]],
+    proof: Proof,
+) -> Report:
+    """The report of a model and what became of it."""
+    removed = {
+        name: {dim: flow.length(name, dim) - len(indices) for dim, indices in dims.items()}
+        for name, dims in decision.kept.items()
+    }
+    layers = []
+    for path, module in model.named_modules():
+        weight, now = getattr(module, "weight", None), getattr(small.get_submodule(path), "weight", None)
+        if isinstance(weight, torch.Tensor) and isinstance(now, torch.Tensor) and weight.shape != now.shape:
+            layers.append(Layer(path, type(module).__name__, tuple(weight.shape), tuple(now.shape)))
+    return Report(
+        tuple(layers),
+        cost_of(model, inputs),
+        cost_of(small, inputs),
+        latencies(model, small, inputs),
+        removed,
+        obstacles(flow),
+        proof,
+        flow.trace.how,
+        recipe_of(decision, attributes),
+    )
+
+
+def recipe_of(decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `rebuild` needs, as JSON: slices that stay, attributes that change."""
+    return {
+        "version": VERSION,
+        "kept": {
+            name: {str(dim): indices.tolist() for dim, indices in dims.items()} for name, dims in decision.kept.items()
+        },
+        "attributes": {
+            path: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+            for path, values in attributes.items()
+        },
+    }
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
+    return name, f"{before:,}", f"{after:,}", f"{after / before:.2f}" if before else "-"

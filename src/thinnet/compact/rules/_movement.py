@@ -1,0 +1,153 @@
+"""Operations that arrange elements anew: reshape, permute, slice, split, pad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from thinnet.compact._axes import Axes, Axis, compressed
+from thinnet.compact.rules._base import Call, knowledge, labelling
+
+if TYPE_CHECKING:
+    from thinnet.compact._flow import Flow
+
+_ARRANGED = (
+    *("view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "flatten", "unflatten"),
+    *("movedim", "swapaxes", "numpy_T", "mT", "flip", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
+)
+_STRETCHED = ("expand", "repeat", "tile", "expand_as", "broadcast_to")
+_PLACED = ("roll", "unfold", "diagonal", "repeat_interleave")
+_CUT = ("slice", "select", "narrow")
+_SPLIT = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
+
+
+@knowledge(*_ARRANGED, *_STRETCHED, *_PLACED, *_CUT)
+def _(call: Call, outcome: Tensor) -> Tensor:
+    varies: Tensor = call.run(self=call.known("self").varies.contiguous())
+    return varies
+
+
+@knowledge(*_SPLIT)
+def _(call: Call, outcome: Tensor) -> Tensor:
+    varies: Tensor = call.run(self=call.known("self").varies.contiguous())
+    return varies
+
+
+@knowledge("constant_pad_nd")
+def _(call: Call, outcome: Tensor) -> Tensor:
+    varies: Tensor = call.run(self=call.known("self").varies.to(torch.int8), value=0)
+    return varies.bool()
+
+
+@labelling(*_ARRANGED)
+def _(call: Call, flow: Flow) -> Axes:
+    return flow.joint(_moved(call, flow, flow.axes.get(call["self"], ())))
+
+
+@labelling(*_STRETCHED)
+def _(call: Call, flow: Flow) -> Axes:
+    old, new = call.shape("self"), flow.known[call.node].data.shape
+    old = torch.Size([1] * (len(new) - len(old)) + list(old))
+    # all slices of a stretched dimension are alike: any of them can go with what they meet
+    stretched = [d for d in range(len(new)) if old[d] == 1 and new[d] > 1]
+    fresh = tuple(Axis.along(d, flow.labels.fresh(new[d]), len(new)) for d in stretched)
+    return flow.joint((*_moved(call, flow, flow.axes.get(call["self"], ())), *fresh))
+
+
+@labelling(*_PLACED)
+def _(call: Call, flow: Flow) -> Axes:
+    named = call["dims"] if call.name == "roll" else [call["dimension"] if call.name == "unfold" else call["dim"]]
+    ndim = len(call.shape("self"))
+    dims = {dim % ndim for dim in named or [] if dim is not None} or set(range(ndim))
+    free = _without(call, flow, dims, "places slices by number")
+    return flow.joint(_moved(call, flow, free))
+
+
+@labelling("select")
+def _(call: Call, flow: Flow) -> Axes:
+    dim = call["dim"] % len(call.shape("self"))
+    across = _across(call, flow, dim)
+    flow.axes[call["self"]] = across
+    free = _without(call, flow, {dim}, "takes one slice by number")
+    return flow.joint(_moved(call, flow, free))
+
+
+@labelling("slice", "narrow")
+def _(call: Call, flow: Flow) -> Axes:
+    dim, old, new = call["dim"] or 0, call.shape("self"), flow.known[call.node].data.shape
+    dim %= len(old)
+    if old[dim] == new[dim]:
+        return _moved(call, flow, flow.axes.get(call["self"], ()))
+    axes = _across(call, flow, dim)
+    flow.axes[call["self"]] = axes
+    if new[dim] == 1:
+        axes = _without(call, flow, {dim}, "takes one slice by number")
+    return flow.joint(_moved(call, flow, axes))
+
+
+@labelling(*_SPLIT)
+def _(call: Call, flow: Flow) -> list[Axes]:  # type: ignore[type-var]
+    dim, parts = (call["dim"] or 0) % len(call.shape("self")), flow.known[call.node]
+    axes = _across(call, flow, dim)
+    flow.axes[call["self"]] = axes
+    if call.name == "unbind":
+        axes = _without(call, flow, {dim}, "takes one slice by number")
+    shape = call.shape("self")
+    found: list[list[Axis]] = [[] for _ in parts]
+    for axis in axes:
+        moved = [
+            Axis(compressed(part), axis.balanced) for part in call.run(self=axis.labels.expand(shape).contiguous())
+        ]
+        for place, part in enumerate(moved):
+            found[place].append(part)
+        if axis.dims == (dim,):
+            _even(flow, moved)
+    return [flow.joint(tuple(a for a in part if a.dims)) for part in found]
+
+
+@labelling("constant_pad_nd")
+def _(call: Call, flow: Flow) -> Axes:
+    ndim, pads = len(call.shape("self")), list(call["pad"])
+    padded = {ndim - 1 - place // 2 for place, pad in enumerate(pads) if pad}
+    return _without(call, flow, padded, "pads between slices")
+
+
+def _moved(call: Call, flow: Flow, axes: Axes) -> Axes:
+    """The axes behind the operation; those that it leaves nothing of stay as they are."""
+    found = []
+    for axis in axes:
+        moved = axis.moved(call.shape("self"), lambda full: call.run(self=full))
+        if moved.dims:
+            found.append(moved)
+        else:
+            flow.pin([axis], call, "takes one slice by number")
+    return tuple(found)
+
+
+def _without(call: Call, flow: Flow, dims: set[int], reason: str) -> Axes:
+    """The axes of the operand but for those along these dimensions, which stay."""
+    axes: Axes = flow.axes.get(call["self"], ())
+    flow.pin([axis for axis in axes if dims & set(axis.dims) and not axis.balanced], call, reason)
+    return tuple(axis for axis in axes if not dims & set(axis.dims) or (axis.balanced and len(axis.dims) > 1))
+
+
+def _across(call: Call, flow: Flow, dim: int) -> Axes:
+    """The axes of the operand, those along several dimensions made not to depend on `dim`: its slices are parted."""
+    found = []
+    for axis in flow.axes.get(call["self"], ()):
+        if dim in axis.dims and len(axis.dims) > 1 and not axis.balanced:
+            first = axis.labels.narrow(dim, 0, 1)
+            flow.labels.unite(first.expand_as(axis.labels), axis.labels)
+            axis = Axis(first)
+        found.append(axis)
+    return tuple(found)
+
+
+def _even(flow: Flow, parts: list[Axis]) -> None:
+    """Parts of one length lose the same slices, so that they stay of one length."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.labels.shape == first.labels.shape:
+            flow.labels.unite(first.labels, part.labels)
