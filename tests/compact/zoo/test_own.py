@@ -1,0 +1,75 @@
+"""Small networks of every kind of operation: what is dead goes, and nothing else changes; or a refusal by name."""
+
+import pytest
+import torch
+
+from ._own import OWN
+from ._verdict import (
+    Verdict,
+    assert_equal_gradients,
+    assert_equal_outputs,
+    assert_nothing_goes_unasked,
+    assert_only_the_zeroed_went,
+    assert_rebuilt,
+    assert_report_is_true,
+    assert_units_are_dead,
+    assert_units_mattered,
+    judge,
+)
+
+EXPECTED_REFUSED: frozenset[str] = frozenset()
+
+every = pytest.mark.parametrize("name", OWN)
+each = pytest.mark.parametrize("name", [name for name in OWN if name not in EXPECTED_REFUSED])
+
+
+def judged(name: str, dtype: torch.dtype = torch.float64) -> Verdict:
+    verdict = judge(OWN[name], dtype=dtype)
+    assert not verdict.refusal, verdict.refusal
+    return verdict
+
+
+@every
+def test_zeroed_units_are_dead_and_were_alive(name: str) -> None:
+    assert_units_are_dead(OWN[name])
+    assert_units_mattered(OWN[name])
+
+
+@every
+def test_refused_only_where_expected(name: str) -> None:
+    assert bool(judge(OWN[name]).refusal) == (name in EXPECTED_REFUSED)
+
+
+@each
+def test_outputs_are_equal(name: str) -> None:
+    assert_equal_outputs(judged(name))
+
+
+@each
+def test_outputs_are_equal_in_single_precision(name: str) -> None:
+    assert_equal_outputs(judged(name, torch.float32), tolerance=1e-5)
+
+
+@each
+def test_gradients_are_equal(name: str) -> None:
+    assert_equal_gradients(judged(name))
+
+
+@each
+def test_exactly_the_zeroed_went(name: str) -> None:
+    assert_only_the_zeroed_went(judged(name))
+
+
+@each
+def test_report_is_true(name: str) -> None:
+    assert_report_is_true(judged(name))
+
+
+@each
+def test_rebuilt_from_recipe_and_state_dict(name: str) -> None:
+    assert_rebuilt(judged(name))
+
+
+@each
+def test_nothing_goes_unasked(name: str) -> None:
+    assert_nothing_goes_unasked(OWN[name])
