@@ -19,10 +19,12 @@ class Axis:
     Args:
         labels: as many dimensions as the tensor, each of its length or of length 1.
         balanced: what goes leaves as many in each row, whoever reads them (the layers of one LSTM).
+        alike: all slices are equal, so that any of them can go with what they meet (an expanded dimension).
     """
 
     labels: Tensor
     balanced: bool = False
+    alike: bool = False
 
     @property
     def dims(self) -> tuple[int, ...]:
@@ -30,15 +32,15 @@ class Axis:
         return tuple(dim for dim, size in enumerate(self.labels.shape) if size > 1)
 
     @classmethod
-    def along(cls, dim: int, labels: Tensor, ndim: int) -> Axis:
+    def along(cls, dim: int, labels: Tensor, ndim: int, *, alike: bool = False) -> Axis:
         """The axis of a tensor of `ndim` dimensions with labels (n,) along one of them."""
         shape = [1] * ndim
         shape[dim] = labels.numel()
-        return cls(labels.reshape(shape))
+        return cls(labels.reshape(shape), alike=alike)
 
     def moved(self, shape: torch.Size, move: Callable[[Tensor], Tensor]) -> Axis:
         """The labels behind an operation that only arranges elements anew."""
-        return Axis(compressed(move(self.labels.expand(shape).contiguous())), self.balanced)
+        return Axis(compressed(move(self.labels.expand(shape).contiguous())), self.balanced, self.alike)
 
 
 Axes = tuple[Axis, ...]

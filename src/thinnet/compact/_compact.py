@@ -20,6 +20,7 @@ from thinnet.compact._flow import Flow, Stop
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._optimizer import point_at
 from thinnet.compact._proof import Proof, prove
+from thinnet.compact._prove import run
 from thinnet.compact._repair import Attributes, Failure, repair_
 from thinnet.compact._report import Report, report_of
 from thinnet.compact._shrink import fold_, rescale_, set_attributes, shrink_
@@ -107,13 +108,14 @@ def search(model: nn.Module, inputs: Inputs) -> Found:
     began = time.perf_counter()
     traced = trace(model, inputs)
     known = evaluate(traced)
+    expected = run(model, inputs)
     stops: dict[str, Stop] = {}
     for _ in range(_MOST):
         flow = Flow(traced, known, stops)
         decision = decide(flow)
         small, attributes = _carried_out(model, flow, decision)
         lengths = changes(flow, decision.gone)
-        repaired, failure = repair_(small, inputs, lengths)
+        repaired, failure = repair_(small, inputs, expected, lengths)
         for path, values in repaired.items():
             attributes[path] = attributes.get(path, {}) | values
         proof = None

@@ -13,7 +13,7 @@ from thinnet.compact._axes import Axes, Axis
 from thinnet.compact._evaluate import is_elementwise
 from thinnet.compact._labels import Labels, Pin
 from thinnet.compact._read import Fold, Read, Rescale
-from thinnet.compact._trace import Trace, origin
+from thinnet.compact._trace import Trace, operation, origin
 from thinnet.compact.rules import LABELLING, Call, Known, labelling_of_elementwise
 
 
@@ -75,11 +75,12 @@ class Flow:
 
     def singles(self, node: fx.Node) -> Axes:
         """The axes of a node's tensor, each along one dimension."""
-        axes = tuple(self.single(axis) for axis in self.axes.get(node, ()))
+        axes = [self.single(axis) for axis in self.axes.get(node, ())]
         taken: dict[tuple[int, ...], Axis] = {}
-        for axis in axes:
-            if axis.dims in taken:  # two orders in one dimension: they go together or not at all
-                self.labels.unite(taken[axis.dims].labels, axis.labels)
+        for axis in sorted(axes, key=lambda axis: axis.alike):
+            if axis.dims in taken:
+                why = Pin(operation(node), str(origin(node)), "two dimensions were merged; one of them is kept whole")
+                self.labels.pin(axis.labels, why)
             elif axis.dims:
                 taken[axis.dims] = axis
         self.axes[node] = tuple(taken.values())
@@ -95,7 +96,7 @@ class Flow:
         rows = axis.labels.movedim(outer, 0).flatten(1)
         if len(differ) > 1:
             self.labels.unite(rows[:, :1].expand_as(rows), rows)
-        return Axis.along(outer, rows[:, 0], axis.labels.ndim)
+        return Axis.along(outer, rows[:, 0], axis.labels.ndim, alike=axis.alike)
 
     def pin(self, axes: Iterable[Axis | Tensor | None], call: Call, reason: str) -> None:
         """Say that these stay because of this call."""
@@ -167,6 +168,8 @@ class Flow:
             return
         call = Call(node, self.known)
         outcome = self.known[node]
+        if outcome is None:
+            return  # an assertion of the tracer's own
         stop = self._stops.get(origin(node).module)
         if stop is not None and (stop.everything or sizes(call, outcome)):
             for operand in call.operands():

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from thinnet.compact._inputs import Inputs
-from thinnet.compact._prove import run
+from thinnet.compact._prove import apart, run, tolerance
 from thinnet.compact._shrink import set_attributes
 
 _NO_SIZE = re.compile(
@@ -25,6 +26,9 @@ _NO_SIZE = re.compile(
 
 _MOST = 16
 """How many combinations of attributes are tried for one class of modules."""
+
+Candidates = dict[str, tuple[int, int]]
+"""Attributes of a module that hold a length that changes: old and new."""
 
 Attributes = dict[str, dict[str, Any]]
 """Per module, by name: attributes and their new values; "config.width" is one of its configuration."""
@@ -38,73 +42,83 @@ class Failure:
         module: the name of the module whose forward failed.
         line: file and line.
         message: what torch said.
+        calls: how many modules were called before.
     """
 
     module: str
     line: str
     message: str
+    calls: int
 
 
 def repair_(
-    model: nn.Module, inputs: Inputs, lengths: Mapping[str, Mapping[int, int]]
+    model: nn.Module, inputs: Inputs, expected: list[Tensor], lengths: Mapping[str, Mapping[int, int]]
 ) -> tuple[Attributes, Failure | None]:
-    """Run a smaller model, and where it fails, set attributes that hold an old length to the new one.
+    """Run a smaller model, and while it fails, set attributes that hold an old length to the new one.
 
     Args:
         model: changed in place.
         inputs: what it is run with.
-        lengths: per module, the lengths that change with those after.
+        expected: what it should return for them.
+        lengths: per module, in the order of the graph, the lengths that change with those after.
 
     Returns:
         The attributes that were set, and where it fails still.
     """
     settled: Attributes = {}
-    failure = _failure(model, inputs)
+    failure = _failure(model, inputs, expected)
     while failure is not None:
-        kind = type(model.get_submodule(failure.module))
-        alike = {
-            name: found
-            for name, module in model.named_modules()
-            if type(module) is kind and name not in settled and (found := _candidates(module, lengths.get(name, {})))
-        }
-        if failure.module not in alike:
-            return settled, failure
-        failure = _try(model, inputs, alike, failure, settled)
-        if failure is not None and failure.module not in settled:
+        for alike in _alike(model, lengths, settled, failure):
+            after, values = _try(model, inputs, expected, alike, failure)
+            if values:
+                settled |= values
+                failure = after
+                break
+        else:
             return settled, failure
     return settled, None
 
 
+def _alike(
+    model: nn.Module, lengths: Mapping[str, Mapping[int, int]], settled: Attributes, failure: Failure
+) -> list[dict[str, Candidates]]:
+    """The modules that hold an old length, class by class: that of the failure first, then those before it, nearest first."""
+    order = list(lengths)
+    place = order.index(failure.module) if failure.module in lengths else len(order)
+    classes: dict[type, dict[str, Candidates]] = {}
+    near = sorted(order, key=lambda name: (order.index(name) > place, abs(order.index(name) - place)))
+    for name in near:
+        module = model.get_submodule(name)
+        found = _candidates(module, lengths[name])
+        if found and name not in settled and not type(module).__module__.startswith("torch.nn"):
+            classes.setdefault(type(module), {})[name] = found
+    return list(classes.values())
+
+
 def _try(
-    model: nn.Module,
-    inputs: Inputs,
-    alike: Mapping[str, Mapping[str, tuple[int, int]]],
-    failure: Failure,
-    settled: Attributes,
-) -> Failure | None:
+    model: nn.Module, inputs: Inputs, expected: list[Tensor], alike: Mapping[str, Candidates], failure: Failure
+) -> tuple[Failure | None, Attributes]:
     """Set the same attributes in all modules of one class, all of them first, then fewer, until one gets further."""
     names = sorted({attribute for found in alike.values() for attribute in found})
-    here = failure.module
     for chosen in itertools.islice(_subsets(names), _MOST):
         for path, found in alike.items():
             set_attributes(model.get_submodule(path), {n: found[n][1] for n in chosen if n in found})
-        after = _failure(model, inputs)
-        if after is None or after.module not in alike:
-            for path, found in alike.items():
-                settled[path] = {n: found[n][1] for n in chosen if n in found}
-            return after
+        after = _failure(model, inputs, expected)
+        if after is None or after.calls > failure.calls:
+            return after, {path: {n: found[n][1] for n in chosen if n in found} for path, found in alike.items()}
         for path, found in alike.items():
             set_attributes(model.get_submodule(path), {n: found[n][0] for n in chosen if n in found})
-    assert here == failure.module
-    return failure
+    return failure, {}
 
 
 def _subsets(names: list[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(len(names), 0, -1):
-        yield from itertools.combinations(names, size)
+    own = [name for name in names if "." not in name]
+    for among in (own, names) if own != names else (names,):
+        for size in range(len(among), 0, -1):
+            yield from itertools.combinations(among, size)
 
 
-def _candidates(module: nn.Module, lengths: Mapping[int, int]) -> dict[str, tuple[int, int]]:
+def _candidates(module: nn.Module, lengths: Mapping[int, int]) -> Candidates:
     """Attributes of a module that hold a length that changes: old and new, by name."""
     held = dict(vars(module))
     config = getattr(module, "config", None)
@@ -117,15 +131,22 @@ def _candidates(module: nn.Module, lengths: Mapping[int, int]) -> dict[str, tupl
     }
 
 
-def _failure(model: nn.Module, inputs: Inputs) -> Failure | None:
+def _failure(model: nn.Module, inputs: Inputs, expected: list[Tensor]) -> Failure | None:
+    """Where the model fails: by an error, or at its end by other outputs."""
+    calls = itertools.count()
+    hook = register_module_forward_pre_hook(lambda *_: (next(calls), None)[1])
     try:
-        run(model, inputs)
+        difference = apart(expected, run(model, inputs))
     except Exception as error:
-        return _locate(model, error)
-    return None
+        return _locate(model, error, next(calls))
+    finally:
+        hook.remove()
+    if difference.size <= tolerance(model):
+        return None
+    return Failure("", "", f"outputs differ by {difference.size:.1e} ({difference.where})", next(calls))
 
 
-def _locate(model: nn.Module, error: Exception) -> Failure:
+def _locate(model: nn.Module, error: Exception, calls: int) -> Failure:
     """The innermost module of the model's own code that the error came through."""
     names = {module: name for name, module in model.named_modules()}
     found, line = model, ""
@@ -135,4 +156,4 @@ def _locate(model: nn.Module, error: Exception) -> Failure:
         if isinstance(owner, nn.Module) and owner in names and not type(owner).__module__.startswith("torch.nn"):
             found, line = owner, f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return Failure(names[found], line, traceback.format_exception_only(error)[-1].strip())
+    return Failure(names[found], line, traceback.format_exception_only(error)[-1].strip(), calls)

@@ -21,7 +21,9 @@ from thinnet.compact._inputs import Inputs
 
 _WHOLE = (
     *("linear", "matmul", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"),
-    *("layer_norm", "group_norm", "instance_norm", "rms_norm"),
+    *("layer_norm", "group_norm", "instance_norm", "rms_norm", "stack", "roll", "pixel_shuffle", "pixel_unshuffle"),
+    *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
+    *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
 )
 """Operations that stay whole: what they mean is lost in the steps that they are made of."""
 

@@ -52,7 +52,7 @@ def _(call: Call, flow: Flow) -> Axes:
     old = torch.Size([1] * (len(new) - len(old)) + list(old))
     # all slices of a stretched dimension are alike: any of them can go with what they meet
     stretched = [d for d in range(len(new)) if old[d] == 1 and new[d] > 1]
-    fresh = tuple(Axis.along(d, flow.labels.fresh(new[d]), len(new)) for d in stretched)
+    fresh = tuple(Axis.along(d, flow.labels.fresh(new[d]), len(new), alike=True) for d in stretched)
     return flow.joint((*_moved(call, flow, flow.axes.get(call["self"], ())), *fresh))
 
 
