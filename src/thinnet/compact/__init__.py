@@ -2,7 +2,18 @@
 
 from thinnet.compact._compact import compact
 from thinnet.compact._errors import NotCompactableError
+from thinnet.compact._groups import groups
+from thinnet.compact._potential import Outputs, Potential, compactable
 from thinnet.compact._rebuild import rebuild
 from thinnet.compact._report import Report
 
-__all__ = ["NotCompactableError", "Report", "compact", "rebuild"]
+__all__ = [
+    "NotCompactableError",
+    "Outputs",
+    "Potential",
+    "Report",
+    "compact",
+    "compactable",
+    "groups",
+    "rebuild",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from thinnet.compact._errors import NotCompactableError
@@ -23,7 +24,8 @@ def check(model: nn.Module, inputs: Inputs, what: str) -> None:
     strange = {t.device for t in inputs.tensors()} - devices
     if devices and strange:
         raise ValueError(
-            f"{what}: the model is on {_names(devices)}, `example_inputs` on {_names(strange)}; move them: x.to(device)."
+            f"{what}: the model is on {_names(devices)}, `example_inputs` on {_names(strange)}; move them: "
+            "x.to(device)."
         )
     try:
         repeated = repeats(model, inputs)
@@ -38,5 +40,5 @@ def check(model: nn.Module, inputs: Inputs, what: str) -> None:
         )
 
 
-def _names(devices: set[object]) -> str:
+def _names(devices: set[torch.device]) -> str:
     return " and ".join(sorted(map(str, devices)))

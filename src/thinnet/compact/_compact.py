@@ -6,9 +6,8 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.compact._attributes import sizes_of
@@ -23,7 +22,7 @@ from thinnet.compact._proof import Proof, prove
 from thinnet.compact._prove import run
 from thinnet.compact._repair import Attributes, Failure, repair_
 from thinnet.compact._report import Report, report_of
-from thinnet.compact._shrink import fold_, rescale_, set_attributes, shrink_
+from thinnet.compact._shrink import fold_, rescale_, shrink_
 from thinnet.compact._sizes import changes, shape_after
 from thinnet.compact._trace import operation, origin, trace
 
@@ -169,19 +168,8 @@ def carry_out_(model: nn.Module, flow: Flow, decision: Decision) -> Attributes:
             source = next(iter(node.all_input_nodes))
             channels[origin(node).module] = shape_after(flow, source, decision.gone)[1]
     channels = {name: n for name, n in channels.items() if sizes_of(model.get_submodule(name), n)}
-    fold_(model, decision.folds, decision.kept)
+    fold_(model, decision.folds)
     attributes = shrink_(model, decision.kept, channels)
     for path, values in rescale_(model, decision.widths).items():
         attributes[path] = attributes.get(path, {}) | values
     return attributes
-
-
-def apply_attributes_(model: nn.Module, attributes: Attributes) -> None:
-    """Set attributes by module."""
-    for path, values in attributes.items():
-        set_attributes(model.get_submodule(path), values)
-
-
-def tensors_kept(kept: Mapping[str, Mapping[int, Tensor]]) -> dict[str, Any]:
-    """The same as plain lists."""
-    return {name: {dim: indices.tolist() for dim, indices in dims.items()} for name, dims in kept.items()}

@@ -49,8 +49,8 @@ def _outcome(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
     if rule is None and is_elementwise(node):
         rule = knowledge_of_elementwise
     if rule is None:
-        varies = any(_varies(known[n]) for n in node.all_input_nodes)
-        return _wrap(outcome, Known.variable if varies else Known.constant)
+        anything = any(_varies(known[n]) for n in node.all_input_nodes)
+        return _wrap(outcome, Known.variable if anything else Known.constant)
     varies = rule(call, outcome)
     if isinstance(outcome, Tensor):
         return Known(outcome, varies)

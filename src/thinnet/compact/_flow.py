@@ -83,8 +83,8 @@ class Flow:
                 self.labels.pin(axis.labels, why)
             elif axis.dims:
                 taken[axis.dims] = axis
-        self.axes[node] = tuple(taken.values())
-        return self.axes[node]
+        found = self.axes[node] = tuple(taken.values())
+        return found
 
     def single(self, axis: Axis) -> Axis:
         """The axis along one dimension: what lies in one slice of the outermost is made to go together."""
@@ -123,15 +123,25 @@ class Flow:
         outputs: Tensor | None = None,
         fold: Fold | None = None,
         rescale: Rescale | None = None,
+        source: tuple[object, int] | None = None,
     ) -> None:
         """Note that a labelled dimension is summed over; see `Read`."""
-        if labels is not None:
-            self.reads.append(Read(call, labels, silent, weight, outputs, fold, rescale))
+        if labels is None:
+            return
+        name = self.trace.names.get(source[0]) if source and isinstance(source[0], fx.Node) else None
+        named = None if name is None or source is None else (name, source[1])
+        self.reads.append(Read(call, labels, silent, weight, outputs, fold, rescale, named))
 
     def length(self, name: str, dim: int) -> int:
         """The length of a parameter's dimension."""
         labels = self.parameters[name][dim]
         return 1 if labels is None else len(labels)
+
+    def tensor(self, name: str) -> Tensor:
+        """A parameter or buffer by name."""
+        found = next(self.trace.values[node] for node, known in self.trace.names.items() if known == name)
+        assert isinstance(found, Tensor)
+        return found
 
     def joint(self, axes: Axes) -> Axes:
         """The same axes; those along several dimensions are made rectangular at the end."""
@@ -163,8 +173,8 @@ class Flow:
     def _follow(self, node: fx.Node) -> None:
         if node.target is operator.getitem:
             source, place = node.args
-            found = self.axes.get(source, ())  # type: ignore[call-overload]
-            self.axes[node] = found[place] if isinstance(found, list) else ()
+            found = self.axes.get(source, ()) if isinstance(source, fx.Node) else ()
+            self.axes[node] = found[place] if isinstance(found, list) and isinstance(place, int) else ()
             return
         call = Call(node, self.known)
         outcome = self.known[node]

@@ -49,6 +49,7 @@ class Read:
         outputs: labels of the outputs, shape (out,); None when they all stay.
         fold: where constants go; None when they cannot.
         rescale: what makes up for a smaller width; None when the sum is no mean.
+        source: the name of the parameter that the weights are, and its dimension of n; None when they are no parameter.
     """
 
     call: Call
@@ -58,3 +59,4 @@ class Read:
     outputs: Tensor | None
     fold: Fold | None
     rescale: Rescale | None
+    source: tuple[str, int] | None

@@ -82,7 +82,7 @@ def repair_(
 def _alike(
     model: nn.Module, lengths: Mapping[str, Mapping[int, int]], settled: Attributes, failure: Failure
 ) -> list[dict[str, Candidates]]:
-    """The modules that hold an old length, class by class: that of the failure first, then those before it, nearest first."""
+    """The modules that hold an old length, class by class: where it failed first, then those before, nearest first."""
     order = list(lengths)
     place = order.index(failure.module) if failure.module in lengths else len(order)
     classes: dict[type, dict[str, Candidates]] = {}

@@ -36,14 +36,10 @@ def shrink_(model: nn.Module, kept: Kept, channels: Mapping[str, int]) -> dict[s
         if id(tensor) in done:
             continue
         done.add(id(tensor))
-        if isinstance(tensor, nn.Parameter):
-            gradient = tensor.grad
-            tensor.grad = None
-            tensor.data = sliced(tensor.data, dims)
-            if gradient is not None:
-                tensor.grad = sliced(gradient, dims)
-        else:
-            tensor.set_(sliced(tensor, dims))
+        gradient, tensor.grad = tensor.grad, None
+        tensor.data = sliced(tensor.data, dims)
+        if gradient is not None:
+            tensor.grad = sliced(gradient, dims)
     touched = {name.rpartition(".")[0].partition(".parametrizations")[0] for name in kept} | set(channels)
     changed = {}
     for path in sorted(touched):
@@ -83,12 +79,11 @@ def set_attributes(module: nn.Module, values: Mapping[str, Any]) -> None:
 
 
 @torch.no_grad()
-def fold_(model: nn.Module, folds: Mapping[str, Tensor], kept: Kept) -> None:
-    """Add constants that went to the biases of those who read them; before shrinking, `kept` says what of them stays."""
+def fold_(model: nn.Module, folds: Mapping[str, Tensor]) -> None:
+    """Add constants that went to the biases of those who read them, before these shrink."""
     for name, amount in folds.items():
         bias = tensor_of(model, name)
-        dims = kept.get(name, {})
-        bias += sliced(amount, dims).to(bias)
+        bias += amount.to(bias)
 
 
 @torch.no_grad()
@@ -100,11 +95,12 @@ def rescale_(model: nn.Module, widths: Mapping[str, tuple[int, int]]) -> dict[st
     changed = {}
     for path, (before, now) in widths.items():
         module = model.get_submodule(path)
-        module.weight.mul_(math.sqrt(before / now))
+        weight = tensor_of(module, "weight")
+        weight.mul_(math.sqrt(before / now))
         name = next(n for n in ("eps", "variance_epsilon", "epsilon") if hasattr(module, n))
         epsilon = getattr(module, name)
         if epsilon is None:
-            epsilon = torch.finfo(module.weight.dtype).eps
+            epsilon = torch.finfo(weight.dtype).eps
         changed[path] = {name: epsilon * before / now}
         set_attributes(module, changed[path])
     return changed

@@ -158,7 +158,8 @@ def _decompositions() -> dict[Any, Any]:
     for name in _WHOLE:
         packet = getattr(torch.ops.aten, name)
         for overload in packet.overloads():
-            table.pop(getattr(packet, overload), None)
+            if (kept := getattr(packet, overload)) in table:
+                del table[kept]
     return table
 
 

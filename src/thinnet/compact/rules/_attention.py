@@ -56,9 +56,9 @@ def _product(call: Call, flow: Flow, one: str, other: str, bias: object = None) 
     columns = [] if len(b) == 1 else [b[-1][1]]
     if len(b) == 2 and not bool(right.varies.any()):
         fold = fold_of(flow, bias, constants(left, -1), right.data.double()) if bias is not None else None
-        flow.read(call, labels, silent, weight=~right.zero, outputs=columns[0], fold=fold)
+        flow.read(call, labels, silent, weight=~right.zero, outputs=columns[0], fold=fold, source=(call[other], 0))
     elif len(a) == 2 and not bool(left.varies.any()):
-        flow.read(call, labels, silent, weight=~left.zero.T, outputs=rows[0])
+        flow.read(call, labels, silent, weight=~left.zero.T, outputs=rows[0], source=(call[one], 1))
     else:
         flow.read(call, labels, silent)
     return [*broadcast(call, flow, [a[:-2], b[:-2]]), *rows, *columns]

@@ -98,11 +98,14 @@ class Call:
         return self.node.target(**arguments)  # type: ignore[operator]
 
 
-Knowledge = Callable[[Call, Tensor], Tensor]
-"""From a call and its outcome to which elements of the outcome depend on the inputs."""
+Knowledge = Callable[[Call, Any], Any]
+"""From a call and its outcome to which elements of the outcome depend on the inputs; a tuple where it has several."""
 
-Labelling = Callable[[Call, "Flow"], Axes]
-"""From a call to the axes of its outcome; what must go together is united, what must stay pinned, what is read noted."""
+Labelling = Callable[[Call, "Flow"], Axes | list[Axes]]
+"""From a call to the axes of its outcome, a list where it has several.
+
+On the way it unites what must go together, pins what must stay, and notes what is read.
+"""
 
 KNOWLEDGE: dict[str, Knowledge] = {}
 LABELLING: dict[str, Labelling] = {}

@@ -47,7 +47,8 @@ def _(call: Call, flow: Flow) -> Axes:
         if not any(call["padding"]) and not call["transposed"]:
             summed = w.data.double().movedim(entering, 0).flatten(2).sum(2)
             fold = fold_of(flow, bias, constants(call.known("input"), 1), summed)
-        flow.read(call, labels, over(call.known("input").zero, 1), weight=nonzero, outputs=outs, fold=fold)
+        silent = over(call.known("input").zero, 1)
+        flow.read(call, labels, silent, weight=nonzero, outputs=outs, fold=fold, source=(weight, entering))
     batch = tuple(axis for axis in flow.singles(x) if axis.dims == (0,))
     return batch if outs is None else (*batch, Axis.along(1, outs, ndim))
 

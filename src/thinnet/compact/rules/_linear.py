@@ -53,7 +53,7 @@ def _(call: Call, flow: Flow) -> Axes:
     w = call.known("weight")
     fold = fold_of(flow, bias, constants(call.known("input"), -1), w.data.double().T)
     silent = over(call.known("input").zero, -1)
-    flow.read(call, labels, silent, weight=~w.zero.T, outputs=outputs, fold=fold)
+    flow.read(call, labels, silent, weight=~w.zero.T, outputs=outputs, fold=fold, source=(weight, 1))
     last = () if outputs is None else (Axis.along(ndim - 1, outputs, ndim),)
     return (*(axis for axis in flow.singles(x) if axis.dims != (ndim - 1,)), *last)
 

@@ -88,7 +88,7 @@ def _(call: Call, flow: Flow) -> Axes:
 
 
 @labelling(*_SPLIT)
-def _(call: Call, flow: Flow) -> list[Axes]:  # type: ignore[type-var]
+def _(call: Call, flow: Flow) -> list[Axes]:
     dim, parts = (call["dim"] or 0) % len(call.shape("self")), flow.known[call.node]
     axes = _across(call, flow, dim)
     flow.axes[call["self"]] = axes

@@ -1,0 +1,121 @@
+"""What could ever go, before any training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from thinnet.compact._check import check
+from thinnet.compact._decide import obstacles
+from thinnet.compact._evaluate import evaluate
+from thinnet.compact._flow import Flow
+from thinnet.compact._inputs import ExampleInputs, Inputs
+from thinnet.compact._labels import Pin
+from thinnet.compact._table import table
+from thinnet.compact._trace import trace
+from thinnet.plan._layout import layout_of
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What could go of a layer's outputs.
+
+    Args:
+        layer: its name.
+        kind: its class.
+        outputs: how many it has.
+        removable: how many of them could go.
+        groups: in how many structures they go: 8 rows of a head are one.
+        why: what holds the rest; None where all could go.
+    """
+
+    layer: str
+    kind: str
+    outputs: int
+    removable: int
+    groups: int
+    why: Pin | None
+
+
+@dataclass(frozen=True)
+class Potential:
+    """What could ever be removed from a model; prints as a table.
+
+    Args:
+        layers: every weight matrix and kernel.
+        pinned: why the others stay, and how many slices of parameters each reason holds.
+        how: what traced the model.
+    """
+
+    layers: tuple[Outputs, ...]
+    pinned: Mapping[Pin, int]
+    how: str
+
+    def __str__(self) -> str:
+        rows = [("layer", "kind", "outputs", "removable", "structures", "held by")]
+        rows += [
+            (x.layer, x.kind, str(x.outputs), str(x.removable), str(x.groups), "" if x.why is None else f"  {x.why}")
+            for x in self.layers
+        ]
+        return f"{table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
+
+    __repr__ = __str__
+
+
+def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
+    """What `compact` could remove from a model if training made it zero, and what holds the rest.
+
+    Args:
+        model: any module that `torch.export` can trace; in training mode or not. It is not changed.
+        example_inputs: what it is called with: a tensor, a tuple of arguments or a dict of keyword arguments.
+
+    Returns:
+        Per layer, how many outputs could go, in how many structures, and which operation at which line holds the rest.
+
+    Raises:
+        NotCompactableError: the model cannot be traced; the message says where.
+        ValueError: it does not run on the inputs.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+        >>> potential = tn.compactable(model, torch.randn(5, 3))
+        >>> [(layer.layer, layer.removable, layer.outputs) for layer in potential.layers]
+        [('0', 4, 4), ('2', 0, 2)]
+    """
+    flow = potential_flow(model, example_inputs, "compactable")
+    pins = flow.labels.pins()
+    layers = []
+    for name, module in model.named_modules():
+        weight = flow.parameters.get(f"{name}.weight" if name else "weight")
+        if weight is None or len(weight) < 2 or weight[_outputs(module)] is None:
+            continue
+        labels = weight[_outputs(module)]
+        assert labels is not None
+        roots = flow.labels.roots(labels)
+        free = torch.tensor([label not in pins for label in roots.tolist()])
+        why = None if bool(free.all()) else pins[int(roots[~free][0])]
+        kind = type(module).__name__
+        layers.append(Outputs(name, kind, len(roots), int(free.sum()), len(torch.unique(roots[free])), why))
+    return Potential(tuple(layers), obstacles(flow), flow.trace.how)
+
+
+def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -> Flow:
+    """The labels of a model, whatever its mode; `what` names the function in errors."""
+    inputs = Inputs.of(example_inputs, what)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{what}: `model` must be a torch.nn.Module, got {type(model).__name__}.")
+    calm = copy.deepcopy(model).eval()
+    check(calm, inputs, what)
+    traced = trace(calm, inputs)
+    return Flow(traced, evaluate(traced))
+
+
+def _outputs(module: nn.Module) -> int:
+    """The dimension of a layer's outputs in its weight."""
+    return 1 if layout_of(module).inputs_first else 0
