@@ -27,7 +27,7 @@ from thinnet.dropout import (
     thinnable,
 )
 from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
-from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, Penalty, WeightDecay
+from thinnet.penalties import L1, L2, CoupledGroupLasso, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
@@ -43,6 +43,7 @@ __all__ = [
     "ChannelDropout",
     "ConcreteDropout",
     "Constraint",
+    "CoupledGroupLasso",
     "Coverage",
     "DropBlock2d",
     "DropConnect",

@@ -16,8 +16,9 @@ from torch import Tensor
 Strength = float | Tensor
 """A strength: one number, or a tensor whose dimensions are the leading (stack) dimensions of the weights it acts on."""
 
-Coupling = Literal["elements", "outputs", "inputs"]
-"""Which weights a rule looks at together: each alone, one output's (a row), or one input's (a column)."""
+Coupling = Literal["elements", "outputs", "inputs", "members"]
+"""Which weights a rule looks at together: each alone, one output's (a row), one input's (a column), or those of groups
+that it names itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +176,11 @@ def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple
 
 def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
     """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
-    squares = view.square().sum(inside, keepdim=True)
+    return roots(view.square().sum(inside, keepdim=True))
+
+
+def roots(squares: Tensor) -> Tensor:
+    """Square roots, for which `squares` may be used up; the gradient at zero is zero."""
     if not squares.requires_grad:
         return squares.sqrt_()
     # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN

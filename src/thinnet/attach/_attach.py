@@ -30,7 +30,8 @@ def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "ste
     4. penalties that are not smooth (L1, ElasticNet, GroupLasso): the proximal step
        :math:`\arg\min_u \tfrac12 \sum_i D_i (u_i - w_i)^2 + \mathrm{lr} \cdot P(u)`, where D is the optimizer's own
        per-coordinate metric (Adam's denominator). Zeros are exactly zero, and the point where training comes to rest is
-       a minimum of loss + P;
+       a minimum of loss + P. Groups that span parameters (CoupledGroupLasso) take theirs last, in one step over all of
+       their weights that were stepped, each with its own learning rate;
     5. constraints: the projection.
 
     `DropConnect` acts elsewhere: whenever a layer runs in training mode, whatever the optimizer, until `detach`.

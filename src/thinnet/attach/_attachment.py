@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from thinnet.attach._connections import Connections
+from thinnet.attach._coupling import Coupling
 from thinnet.attach._in_place import Scratch
 from thinnet.attach._metric import Metric, Moment, metric_of, next_gain, number, observe
 from thinnet.attach._summary import Summary
@@ -138,15 +139,17 @@ class Attachment:
 
     def _sort(self) -> None:
         self._works = tuple(Work.of(binding, self._scale, self.mode == "step") for binding in self.bindings)
+        self._couplings = Coupling.all_of(self.bindings, self._scale)
 
     def _values(self) -> list[tuple[str, Tensor]]:
+        coupled = [(type(coupling.rule).__name__, coupling.value()) for coupling in self._couplings]
         return [
             (type(rule).__name__, (rule * self._scale).value(binding.value()).sum())
             for binding in self.bindings
             if any(p.requires_grad for p in binding.weight.parameters)
             for rule in binding.rules
             if isinstance(rule, Penalty)
-        ]
+        ] + [(name, value) for name, value in coupled if value is not None]
 
     def _before_step(
         self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]
@@ -188,7 +191,7 @@ class Attachment:
                 refuse_sparse(name, parameter.grad)
             work.before(number(group["lr"]), -unscaled if group.get("maximize") else unscaled)
             seen = None
-            if work.sharp:
+            if work.proximal:
                 state = self._optimizer.state.get(parameter, {})
                 self._gains[name] = next_gain(self._gains.get(name), self._optimizer, group, state)
                 seen = observe(self._optimizer, parameter)
@@ -198,14 +201,23 @@ class Attachment:
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         metric_at = metric_of(optimizer)
+        metrics: dict[str, Metric] = {}
         # the last weights that the optimizer stepped are the likeliest to be in the cache
         for work, group, seen in reversed(self._stepping):
             parameter = work.binding.parameter
             metric = Metric(0.0)
-            if work.sharp:
+            if work.proximal:
                 assert metric_at is not None
                 gain = self._gains[work.binding.name]
                 metric = metric_at(Moment(group, optimizer.state[parameter], parameter, seen, gain))
+            if work.coupled:
+                metrics[work.binding.name] = metric
             if work.sharp or work.constraints:
                 work.after(metric, self._scratch)
+        if metrics:
+            for coupling in self._couplings:
+                coupling.after(metrics)
+            for work, _, _ in self._stepping:
+                if work.coupled:
+                    work.project()
         self._stepping = []

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from thinnet.attach._metric import metric_of
 from thinnet.constraints import Constraint
 from thinnet.dropout import DropConnect
-from thinnet.penalties import Decay, Penalty
+from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule
 
@@ -38,11 +38,11 @@ def refuse(bindings: Iterable[Binding], optimizer: Optimizer, penalties_act: boo
         for rule in binding.rules:
             if isinstance(rule, DropConnect):
                 continue  # acts in the forward pass
-            if not isinstance(rule, Penalty | Decay | Constraint):
+            if not isinstance(rule, Penalty | CoupledGroupLasso | Decay | Constraint):
                 raise ValueError(
                     f"attach: {rule!r} on {binding.name} is not a penalty, a decay, a constraint or DropConnect."
                 )
-            if isinstance(rule, Penalty) and not penalties_act:
+            if isinstance(rule, Penalty | CoupledGroupLasso) and not penalties_act:
                 continue
             _refuse_parameter(binding, rule, settings.get(id(binding.parameter), {}))
             _refuse_optimizer(binding, rule, optimizer)
@@ -65,7 +65,8 @@ def _refuse_parameter(binding: Binding, rule: Rule, group: dict[str, object]) ->
 
 
 def _refuse_optimizer(binding: Binding, rule: Rule, optimizer: Optimizer) -> None:
-    sharp = isinstance(rule, Penalty) and not rule.smooth
+    penalty = isinstance(rule, Penalty | CoupledGroupLasso)
+    sharp = isinstance(rule, Penalty | CoupledGroupLasso) and not rule.smooth
     reasons = dict(_NOTHING)
     if sharp or isinstance(rule, Constraint):
         reasons |= _NOTHING_AFTER
@@ -76,9 +77,7 @@ def _refuse_optimizer(binding: Binding, rule: Rule, optimizer: Optimizer) -> Non
     if reason is None and sharp and metric_of(optimizer) is None:
         reason = "is not known, so that neither is the metric of its step"
     if reason is not None:
-        remedy = (
-            'add attachment.cost() to the loss (mode="cost")' if isinstance(rule, Penalty) else "use SGD, Adam or AdamW"
-        )
+        remedy = 'add attachment.cost() to the loss (mode="cost")' if penalty else "use SGD, Adam or AdamW"
         raise ValueError(
             f"attach: {rule!r} on {binding.name} cannot act inside {type(optimizer).__name__}, which {reason}; "
             f"{remedy}."

@@ -11,7 +11,7 @@ from torch import Tensor
 from thinnet.attach._in_place import Scratch, add_gradient_, decay_, project_, prox_
 from thinnet.attach._metric import Metric
 from thinnet.constraints import Constraint
-from thinnet.penalties import Decay, Penalty
+from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule, Strength, stack_depth
 
@@ -30,6 +30,7 @@ class Work:
         sharp: penalties that act through a proximal step after it: over single weights first, then over groups, which
             makes their composition the proximal step of their sum.
         constraints: projections, last.
+        coupled: whether groups that span parameters come between its proximal steps and its projections.
     """
 
     binding: Binding
@@ -37,6 +38,12 @@ class Work:
     decays: tuple[Decay, ...]
     sharp: tuple[Penalty, ...]
     constraints: tuple[Constraint, ...]
+    coupled: bool
+
+    @property
+    def proximal(self) -> bool:
+        """Whether a proximal step of any kind comes after the optimizer's."""
+        return bool(self.sharp) or self.coupled
 
     @classmethod
     def of(cls, binding: Binding, scale: float, penalties_act: bool) -> Work:
@@ -50,6 +57,7 @@ class Work:
             tuple(r for r in rules if isinstance(r, Decay)),
             tuple(sharp),
             tuple(r for r in rules if isinstance(r, Constraint)),
+            penalties_act and any(isinstance(r, CoupledGroupLasso) for r in rules),
         )
 
     def before(self, lr: Strength, factor: float) -> None:
@@ -67,18 +75,26 @@ class Work:
                     decay_(decay, w[rows], lr)
 
     def after(self, metric: Metric, scratch: Scratch) -> None:
-        """Proximal steps in the optimizer's metric, then projections."""
+        """Proximal steps in the optimizer's metric, then projections, unless groups across parameters come between."""
+        constraints = () if self.coupled else self.constraints
         view = self.binding.layout.view
         w, state = view(self.binding.parameter.detach()), [view(t) for t in metric.state]
         # backwards: the optimizer wrote the last rows last, and they are still in the cache
-        for rows in reversed(list(_blocks(w, (*self.sharp, *self.constraints)))):
+        for rows in reversed(list(_blocks(w, (*self.sharp, *constraints)))):
             block = w[rows]
             for penalty in self.sharp:
                 # anew for each: a proximal step may use up the buffer that holds it
                 diagonal = metric.diagonal(scratch.like(block, 0), *(t[rows] for t in state)) if state else None
                 prox_(penalty, block, metric.step, diagonal, scratch)
-            for constraint in self.constraints:
+            for constraint in constraints:
                 project_(constraint, block)
+
+    def project(self) -> None:
+        """The projections that waited for groups across parameters."""
+        w = self.binding.layout.view(self.binding.parameter.detach())
+        for rows in _blocks(w, self.constraints):
+            for constraint in self.constraints:
+                project_(constraint, w[rows])
 
 
 def _blocks(w: Tensor, rules: tuple[Rule, ...]) -> Iterator[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -46,29 +47,48 @@ def group_lasso_prox(w: Tensor, threshold: Strength, metric: Tensor | None = Non
 
 
 def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, inside: tuple[int, ...]) -> Tensor:
-    """θ of every group: the root of ‖z / (θ + q)‖ = 1, where q = τ/D; zero for groups that go.
-
-    1/‖z / (θ + q)‖ is concave and rising in θ, so Newton's method on it climbs to the root from any point below. The
-    tangents at zero and at infinity give two such points; both are the root itself where D is constant.
-    """
+    """θ of every group of one parameter, whose weights lie in the dimensions `inside`, for q = τ/D."""
     pulls_squared, norms_squared = (d * z).square_(), z.square()
-    pulls, norms = _sum(pulls_squared, inside).sqrt_(), _sum(norms_squared, inside).sqrt_()
-    gone = pulls <= tau
-    at_zero = (pulls - tau) * pulls.square() / _sum(pulls_squared.mul_(d), inside)
-    at_infinity = norms - _sum(norms_squared.mul_(q), inside) / norms.square()
-    theta, moving = torch.maximum(at_zero, at_infinity).minimum(norms), ~gone
-    near = math.sqrt(torch.finfo(z.dtype).eps)
-    for _ in range(NEWTON_STEPS):
+    pulls, bends = _sum(pulls_squared, inside), _sum(pulls_squared.mul_(d), inside)
+    squares, tilts = _sum(norms_squared, inside), _sum(norms_squared.mul_(q), inside)
+
+    def at(theta: Tensor) -> tuple[Tensor, Tensor]:
         r = (q + theta).reciprocal_()
-        squares = (z * r).square_()
-        sums = _sum(squares, inside)
-        step = (sums.sqrt() - 1) * (sums / _sum(squares.mul_(r), inside))
+        terms = (z * r).square_()
+        return _sum(terms, inside), _sum(terms.mul_(r), inside)
+
+    return outcome_norms((pulls, bends, squares, tilts), tau, at)
+
+
+def outcome_norms(
+    sums: tuple[Tensor, Tensor, Tensor, Tensor], tau: Strength, at: Callable[[Tensor], tuple[Tensor, Tensor]]
+) -> Tensor:
+    """θ of every group: the root of ‖z / (θ + τ/D)‖ = 1, where D is the metric; zero for groups that go.
+
+    1/‖z / (θ + τ/D)‖ is concave and rising in θ, so Newton's method on it climbs to the root from any point below. The
+    tangents at zero and at infinity give two such points; both are the root itself where D is constant.
+
+    Args:
+        sums: over each group, Σ (Dz)², Σ D (Dz)², Σ z² and Σ z² τ/D.
+        tau: the threshold of each group.
+        at: for θ of each group, Σ z² r² and Σ z² r³ over it, with r = 1 / (θ + τ/D).
+    """
+    pulls_squared, bends, norms_squared, tilts = sums
+    pulls, norms = pulls_squared.sqrt(), norms_squared.sqrt()
+    gone = pulls <= tau
+    at_zero = (pulls - tau) * pulls.square() / bends
+    at_infinity = norms - tilts / norms.square()
+    theta, moving = torch.maximum(at_zero, at_infinity).minimum(norms), ~gone
+    near = math.sqrt(torch.finfo(theta.dtype).eps)
+    for _ in range(NEWTON_STEPS):
+        squares, slopes = at(theta)
+        step = (squares.sqrt() - 1) * (squares / slopes)
         # a group that has arrived stands still, so it does not matter how many steps the others take
         theta = torch.where(moving, theta + step, theta)
         moving = moving & (step.abs() > near * theta)
-        if z.device.type == "cpu" and not torch.compiler.is_compiling() and not bool(moving.any()):
+        if theta.device.type == "cpu" and not torch.compiler.is_compiling() and not bool(moving.any()):
             break  # elsewhere, asking would wait for the device
-    unpenalized = torch.as_tensor(tau == 0, device=z.device).to(z.dtype)  # 1, so that q/θ is 0 and not 0/0
+    unpenalized = torch.as_tensor(tau == 0, device=theta.device).to(theta.dtype)  # 1, so that τ/(D θ) is 0 and not 0/0
     return torch.where(gone, unpenalized, theta)
 
 

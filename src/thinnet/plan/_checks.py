@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.dropout import DropConnect
-from thinnet.penalties import Decay, Penalty
+from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan._finding import Finding
 from thinnet.plan._keys import key_name, matches, near_misses
 from thinnet.plan._neighbours import dropouts_before_norm, norms_after
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def check(plan: Plan, model: nn.Module, optimizer: Optimizer | None) -> Iterator[Finding]:
     """Every finding, keys first, then parameter by parameter."""
     found = weights(model)
-    for key, _ in plan.entries:
+    for key, rule in plan.entries:
+        if all(isinstance(part, CoupledGroupLasso) for part in rule.parts()):
+            continue  # it names what it governs, whatever the key
         if not any(matches(key, weight) for weight in found):
             yield Finding("no-match", key_name(key), "claims no parameter.", near_misses(key, found))
     for dropout, norm in dropouts_before_norm(unwrap(model)):
@@ -106,7 +108,7 @@ def is_zero(rule: Rule) -> bool:
     """Whether a penalty or decay has only zero strengths, or nothing is dropped."""
     if isinstance(rule, DropConnect):
         return rule.p == 0
-    if not isinstance(rule, Penalty | Decay):
+    if not isinstance(rule, Penalty | Decay | CoupledGroupLasso):
         return False
     dials = [getattr(rule, dial) for dial in rule.dials]
     return all(bool((dial == 0).all()) if isinstance(dial, Tensor) else dial == 0 for dial in dials)

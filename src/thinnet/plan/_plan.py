@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.constraints import Constraint
-from thinnet.penalties import Decay, Penalty
+from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
+from thinnet.plan._coupled import check_members, governs
 from thinnet.plan._finding import Finding
 from thinnet.plan._json import plan_from_json, plan_to_json
 from thinnet.plan._keys import LAYER_WEIGHTS, Key, check_key, key_name, matches
 from thinnet.plan._layout import Layout
 from thinnet.plan._weights import Weight, weights
-from thinnet.rule import Coupling, Rule
+from thinnet.rule import Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Binding:
     Args:
         weight: the weight, tied places together.
         rules: the single rules, strengths already divided by the plan's `examples`.
-        claims: the keys of the plan that claimed it, as a person reads them.
+        claims: the keys of the plan that claimed it, as a person reads them; a rule that names it itself has no claim.
         layout: how the weight is turned so that rules see `(out, in, ...)`.
     """
 
@@ -66,6 +67,10 @@ class Plan:
     the same kind (the same class over the same groups). So `{"*.weight": L2(1e-4), "fc*.weight": L1(1e-5)}` gives
     `fc1.weight` both, and `{"*.weight": L2(1e-4), "head.weight": L2(1e-2)}` gives the head its own L2. `findings`
     names every parameter claimed twice.
+
+    A `CoupledGroupLasso` names the parameters that it governs itself, and governs no other, under whatever key.
+    `Plan(groups)` and `Plan(groups + L2(1e-4))` need no key for it; in a mapping its key must claim all that it names,
+    as in `{"*.weight": L2(1e-4), "*": groups}`.
 
     Args:
         rules: one rule, or a mapping from keys to rules.
@@ -112,22 +117,31 @@ class Plan:
 
         Raises:
             ValueError: a rule looks at outputs or inputs that the parameter does not keep apart (grouped convolutions,
-                weights tied across layers that store them differently).
+                weights tied across layers that store them differently), or groups across parameters name some that the
+                model does not have, or that have another shape there.
         """
-        bound = []
-        for weight in weights(model):
-            claimed = [(key, rule) for key, rule in self.entries if matches(key, weight)]
-            if not claimed:
-                continue
+        bound, found = [], weights(model)
+        factor = 1 / self.examples if self.examples else None
+        # once for all weights: a rule over several of them is one object in all their bindings
+        entries = [(key, [part * factor if factor else part for part in rule.parts()]) for key, rule in self.entries]
+        for key, parts in entries:
+            for part in parts:
+                if isinstance(part, CoupledGroupLasso):
+                    check_members(part, key, found)
+        for weight in found:
             rules: list[Rule] = []
-            for _, rule in claimed:
-                parts = [part * (1 / self.examples) if self.examples else part for part in rule.parts()]
-                kinds = {kind(part) for part in parts}
-                rules = [earlier for earlier in rules if kind(earlier) not in kinds] + parts
+            claims: list[str] = []
+            for key, parts in entries:
+                claimed = matches(key, weight)
+                governing = [part for part in parts if governs(part, weight, claimed)]
+                if any(not isinstance(part, CoupledGroupLasso) for part in governing):
+                    claims.append(key_name(key))
+                kinds = {kind(part) for part in governing}
+                rules = [earlier for earlier in rules if kind(earlier) not in kinds] + governing
             for rule in rules:
                 _check_coupling(weight, rule)
-            claims = tuple(key_name(key) for key, _ in claimed)
-            bound.append(Binding(weight, tuple(rules), claims, weight.layouts[0]))
+            if rules:
+                bound.append(Binding(weight, tuple(rules), tuple(claims), weight.layouts[0]))
         return tuple(bound)
 
     def findings(self, model: nn.Module, optimizer: Optimizer | None = None) -> tuple[Finding, ...]:
@@ -191,9 +205,9 @@ class Plan:
         return f"Plan({{{rules}}}{f', examples={self.examples}' if self.examples else ''})"
 
 
-def kind(rule: Rule) -> tuple[type[Rule], Coupling]:
+def kind(rule: Rule) -> tuple[type[Rule], object]:
     """What a later rule replaces: the same class over the same groups."""
-    return type(rule), rule.couples
+    return type(rule), rule.members if isinstance(rule, CoupledGroupLasso) else rule.couples
 
 
 def _check_coupling(weight: Weight, rule: Rule) -> None:
