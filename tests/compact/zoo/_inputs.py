@@ -11,9 +11,9 @@ VOCABULARY = 60
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 
 
-def tokens(generator: Generator, batch: int, length: int = 9) -> Tensor:
-    """Random tokens, none of them special."""
-    return torch.randint(4, VOCABULARY, (batch, length), generator=generator)
+def tokens(generator: Generator, batch: int, shorter: int = 0) -> Tensor:
+    """Random tokens, none of them special; another number of rows is of another length, too."""
+    return torch.randint(4, VOCABULARY, (batch, 5 + 2 * batch - shorter), generator=generator)
 
 
 def text(generator: Generator, batch: int) -> dict[str, Tensor]:
@@ -22,9 +22,10 @@ def text(generator: Generator, batch: int) -> dict[str, Tensor]:
 
 def masked_text(generator: Generator, batch: int) -> dict[str, Tensor]:
     """Text whose last row is shorter than the others."""
-    mask = torch.ones(batch, 9, dtype=torch.long)
+    ids = tokens(generator, batch)
+    mask = torch.ones_like(ids)
     mask[-1, 6:] = 0
-    return {"input_ids": tokens(generator, batch), "attention_mask": mask}
+    return {"input_ids": ids, "attention_mask": mask}
 
 
 def uncached_text(generator: Generator, batch: int) -> dict[str, Tensor | bool]:

@@ -63,7 +63,7 @@ class Tied(nn.Module):
 
     @staticmethod
     def inputs(generator: Generator, batch: int) -> Tensor:
-        return torch.randint(0, 11, (batch, 5), generator=generator)
+        return torch.randint(0, 11, (batch, 1 + 2 * batch), generator=generator)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.embedding(ids)

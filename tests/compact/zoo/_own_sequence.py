@@ -13,11 +13,11 @@ FUSED = "the layer itself demands as many dimensions of its heads as of its inpu
 
 
 class _Tokens(nn.Module):
-    """What takes sequences of seven tokens of eleven."""
+    """What takes sequences of tokens, eleven different ones; another number of rows is of another length, too."""
 
     @staticmethod
     def inputs(generator: Generator, batch: int) -> Tensor:
-        return torch.randint(0, 11, (batch, 7), generator=generator)
+        return torch.randint(0, 11, (batch, 3 + 2 * batch), generator=generator)
 
 
 def _recurrent(

@@ -47,12 +47,12 @@ def _clip() -> nn.Module:
 
 
 def _t5_inputs(generator: Generator, batch: int) -> dict[str, Tensor | bool]:
-    source, target = tokens(generator, batch), tokens(generator, batch, 5)
+    source, target = tokens(generator, batch), tokens(generator, batch, shorter=4)
     return {"input_ids": source, "decoder_input_ids": target, "use_cache": False}
 
 
 def _whisper_inputs(generator: Generator, batch: int) -> dict[str, Tensor | bool]:
-    sound, target = torch.randn(batch, 6, 16, generator=generator), tokens(generator, batch, 5)
+    sound, target = torch.randn(batch, 6, 16, generator=generator), tokens(generator, batch, shorter=4)
     return {"input_features": sound, "decoder_input_ids": target, "use_cache": False}
 
 
