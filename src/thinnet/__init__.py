@@ -1,6 +1,7 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
 from thinnet.attach import Attachment, attach
+from thinnet.compact import NotCompactableError, compact, compactable, groups, rebuild
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import (
     AlphaDropout,
@@ -59,6 +60,7 @@ __all__ = [
     "Member",
     "NodeDropout",
     "NonNegative",
+    "NotCompactableError",
     "Penalty",
     "Plan",
     "Predictions",
@@ -72,13 +74,17 @@ __all__ = [
     "__version__",
     "attach",
     "calibration",
+    "compact",
+    "compactable",
     "concrete_cost",
     "cosine_ramp",
     "curriculum",
+    "groups",
     "linear_ramp",
     "mc_predict",
     "off_after",
     "on_after",
+    "rebuild",
     "replace_dropout",
     "stack_cross_entropy",
     "stack_squared_error",
