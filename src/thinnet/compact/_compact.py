@@ -18,9 +18,9 @@ from thinnet.compact._evaluate import evaluate
 from thinnet.compact._flow import Flow, Stop
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._optimizer import point_at
-from thinnet.compact._proof import Proof, prove
+from thinnet.compact._proof import Proof, prove, rounding
 from thinnet.compact._prove import run
-from thinnet.compact._repair import Attributes, Failure, repair_
+from thinnet.compact._repair import Attributes, Expected, Failure, repair_
 from thinnet.compact._report import Report, report_of
 from thinnet.compact._shrink import fold_, rescale_, shrink_
 from thinnet.compact._sizes import changes, shape_after
@@ -107,7 +107,7 @@ def search(model: nn.Module, inputs: Inputs) -> Found:
     began = time.perf_counter()
     traced = trace(model, inputs)
     known = evaluate(traced)
-    expected = run(model, inputs)
+    expected = Expected(run(model, inputs), rounding(model, traced))
     stops: dict[str, Stop] = {}
     for _ in range(_MOST):
         flow = Flow(traced, known, stops)

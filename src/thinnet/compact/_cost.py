@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from dataclasses import dataclass
@@ -35,8 +36,10 @@ class Cost:
 def cost_of(model: nn.Module, inputs: Inputs) -> Cost:
     """The sizes of a model."""
     tensors = [*model.parameters(), *model.buffers()]
+    # the counter hangs hooks on gradients, which some models give it no place for
+    frozen = copy.deepcopy(model).requires_grad_(False)
     with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
-        inputs.call(model)
+        inputs.call(frozen)
     return Cost(
         sum(p.numel() for p in model.parameters()), sum(t.nbytes for t in tensors), int(counter.get_total_flops())
     )

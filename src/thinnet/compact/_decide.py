@@ -60,10 +60,15 @@ def decide(flow: Flow) -> Decision:
 
 
 def _largest(flow: Flow, pinned: set[int]) -> Tensor:
-    """Which labels go, shape (number of labels,), by root."""
-    gone = torch.ones(flow.labels.count, dtype=torch.bool)
-    gone[list(pinned)] = False
+    """Which labels go, shape (number of labels,), by root.
+
+    What nothing reads at all stays: other inputs may read it (positions behind the end of this sequence).
+    """
     reads = [(read, *_roots(flow, read)) for read in flow.reads]
+    gone = torch.zeros(flow.labels.count, dtype=torch.bool)
+    for _, inputs, _ in reads:
+        gone[inputs] = True
+    gone[list(pinned)] = False
     changed = True
     while changed:
         changed = False
@@ -114,13 +119,13 @@ def _folds(flow: Flow, gone: Tensor) -> dict[str, Tensor]:
     folds: dict[str, Tensor] = {}
     for read in flow.reads:
         inputs, outputs = _roots(flow, read)
-        if read.fold is None or read.weight is None:
-            continue
+        if read.fold is None or read.weight is None or read.fold.bias in folds:
+            continue  # a shared layer reads the same constants wherever it is used
         stays = torch.ones(read.weight.shape[1], dtype=torch.bool) if outputs is None else ~gone[outputs]
         counted = read.weight & (gone[inputs] & ~read.silent)[:, None] & stays
         if bool(counted.any()):
             amount = torch.where(counted, read.fold.amounts, 0).sum(0)
-            folds[read.fold.bias] = folds.get(read.fold.bias, torch.zeros_like(amount)) + amount
+            folds[read.fold.bias] = amount
     return folds
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from thinnet.compact._axes import Axes, Axis
@@ -63,6 +65,7 @@ class Flow:
                 self.labels.pin(axis.labels, Pin("output", origin(node).kind or "the model", "the model returns it"))
         for axis in self._joint:
             self.single(axis)
+        self._settle_folds()
 
     def along(self, node: fx.Node, dim: int) -> Tensor | None:
         """The labels (n,) along one dimension of a node's tensor; None where its size is fixed."""
@@ -148,13 +151,23 @@ class Flow:
         self._joint += [axis for axis in axes if len(axis.dims) > 1 and not axis.balanced]
         return axes
 
-    def name(self, argument: object) -> str | None:
-        """The name of the parameter that an argument is, if it is one and nothing else uses it."""
-        if not isinstance(argument, fx.Node) or argument not in self.trace.names:
-            return None
-        tensor = self.trace.values[argument]
-        users = [user for node in self.trace.names if self.trace.values[node] is tensor for user in node.users]
-        return self.trace.names[argument] if len(users) == 1 else None
+    def uses(self, name: str) -> int:
+        """How many operations use a parameter."""
+        return sum(len(node.users) for node, known in self.trace.names.items() if known == name)
+
+    def _settle_folds(self) -> None:
+        """Constants go into the bias of a layer that is used several times if they are the same each time."""
+        for place, read in enumerate(self.reads):
+            if read.fold is None:
+                continue
+            alike = [r.fold for r in self.reads if r.fold is not None and r.fold.bias == read.fold.bias]
+            amounts = read.fold.amounts
+            if len(alike) != read.fold.uses:
+                amounts = torch.full_like(amounts, torch.nan)
+            for other in alike:
+                if other is not read.fold:
+                    amounts = torch.where(amounts == other.amounts, amounts, torch.nan)
+            self.reads[place] = dataclasses.replace(read, fold=dataclasses.replace(read.fold, amounts=amounts))
 
     def _place(self) -> None:
         """Fresh labels on every dimension of every parameter and buffer, tied ones once."""

@@ -66,10 +66,19 @@ def prove(model: nn.Module, small: nn.Module, inputs: Inputs, decision: Decision
             continue  # the model itself does not take such inputs
         n += 1
         outputs = max(outputs, _difference(before, small, given), key=lambda d: d.size)
-    casts = any(operation(node) in _CASTS for node in traced.graph.nodes if node.op == "call_function")
     exact, gradients = _in_float64(model, small, tried, decision)
-    limit = _CAST if casts else _EXACT
-    return Proof(outputs, exact, gradients, (tolerance(model), limit, max(limit, 1e-7) if casts else limit), n)
+    limit = _CAST if casts(traced) else _EXACT
+    return Proof(outputs, exact, gradients, (rounding(model, traced), limit, limit), n)
+
+
+def rounding(model: nn.Module, traced: Trace) -> float:
+    """How far outputs may be apart in the model's own precision, or that which its code converts to."""
+    return max(tolerance(model), _CAST if casts(traced) else 0.0)
+
+
+def casts(traced: Trace) -> bool:
+    """Whether the code converts to a precision of its own choice."""
+    return any(operation(node) in _CASTS for node in traced.graph.nodes if node.op == "call_function")
 
 
 def _difference(before: list[torch.Tensor], small: nn.Module, given: Inputs) -> Difference:

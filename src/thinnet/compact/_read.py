@@ -17,11 +17,14 @@ class Fold:
 
     Args:
         bias: the name of the bias.
-        amounts: what index i adds to each output, shape (n, out); NaN where it is no constant.
+        amounts: what index i adds to each output, shape (n, out); NaN where it is no constant, or another one wherever
+            else the layer is used.
+        uses: how many operations use the bias.
     """
 
     bias: str
     amounts: Tensor
+    uses: int
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from thinnet.compact._inputs import Inputs
-from thinnet.compact._prove import apart, run, tolerance
+from thinnet.compact._prove import apart, run
 from thinnet.compact._shrink import set_attributes
 
 _NO_SIZE = re.compile(
@@ -24,7 +24,7 @@ _NO_SIZE = re.compile(
 )
 """Names of numbers that are no size of what can shrink; a number may well equal a size by accident."""
 
-_MOST = 16
+_MOST = 24
 """How many combinations of attributes are tried for one class of modules."""
 
 Candidates = dict[str, tuple[int, int]]
@@ -32,6 +32,14 @@ Candidates = dict[str, tuple[int, int]]
 
 Attributes = dict[str, dict[str, Any]]
 """Per module, by name: attributes and their new values; "config.width" is one of its configuration."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a model should return, and how far from it counts as rounding."""
+
+    outputs: list[Tensor]
+    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Failure:
 
 
 def repair_(
-    model: nn.Module, inputs: Inputs, expected: list[Tensor], lengths: Mapping[str, Mapping[int, int]]
+    model: nn.Module, inputs: Inputs, expected: Expected, lengths: Mapping[str, Mapping[int, int]]
 ) -> tuple[Attributes, Failure | None]:
     """Run a smaller model, and while it fails, set attributes that hold an old length to the new one.
 
@@ -71,7 +79,8 @@ def repair_(
         for alike in _alike(model, lengths, settled, failure):
             after, values = _try(model, inputs, expected, alike, failure)
             if values:
-                settled |= values
+                for path, found in values.items():
+                    settled[path] = settled.get(path, {}) | found
                 failure = after
                 break
         else:
@@ -89,16 +98,16 @@ def _alike(
     near = sorted(order, key=lambda name: (order.index(name) > place, abs(order.index(name) - place)))
     for name in near:
         module = model.get_submodule(name)
-        found = _candidates(module, lengths[name])
-        if found and name not in settled and not type(module).__module__.startswith("torch.nn"):
+        found = {n: v for n, v in _candidates(module, lengths[name]).items() if n not in settled.get(name, {})}
+        if found and not type(module).__module__.startswith("torch.nn"):
             classes.setdefault(type(module), {})[name] = found
     return list(classes.values())
 
 
 def _try(
-    model: nn.Module, inputs: Inputs, expected: list[Tensor], alike: Mapping[str, Candidates], failure: Failure
+    model: nn.Module, inputs: Inputs, expected: Expected, alike: Mapping[str, Candidates], failure: Failure
 ) -> tuple[Failure | None, Attributes]:
-    """Set the same attributes in all modules of one class, all of them first, then fewer, until one gets further."""
+    """Set the same attributes in all modules of one class, one at first, then more, until the model gets further."""
     names = sorted({attribute for found in alike.values() for attribute in found})
     for chosen in itertools.islice(_subsets(names), _MOST):
         for path, found in alike.items():
@@ -114,7 +123,7 @@ def _try(
 def _subsets(names: list[str]) -> Iterator[tuple[str, ...]]:
     own = [name for name in names if "." not in name]
     for among in (own, names) if own != names else (names,):
-        for size in range(len(among), 0, -1):
+        for size in range(1, len(among) + 1):
             yield from itertools.combinations(among, size)
 
 
@@ -131,17 +140,17 @@ def _candidates(module: nn.Module, lengths: Mapping[int, int]) -> Candidates:
     }
 
 
-def _failure(model: nn.Module, inputs: Inputs, expected: list[Tensor]) -> Failure | None:
+def _failure(model: nn.Module, inputs: Inputs, expected: Expected) -> Failure | None:
     """Where the model fails: by an error, or at its end by other outputs."""
     calls = itertools.count()
     hook = register_module_forward_pre_hook(lambda *_: (next(calls), None)[1])
     try:
-        difference = apart(expected, run(model, inputs))
+        difference = apart(expected.outputs, run(model, inputs))
     except Exception as error:
         return _locate(model, error, next(calls))
     finally:
         hook.remove()
-    if difference.size <= tolerance(model):
+    if difference.size <= expected.tolerance:
         return None
     return Failure("", "", f"outputs differ by {difference.size:.1e} ({difference.where})", next(calls))
 

@@ -60,5 +60,5 @@ def _(call: Call, flow: Flow) -> Axes:
 
 def fold_of(flow: Flow, bias: object, values: Tensor, weight: Tensor) -> Fold | None:
     """Where constants (n,) that meet a weight (n, out) can go: into the bias, if the layer has one of its own."""
-    name = flow.name(bias)
-    return Fold(name, weight * values[:, None]) if name and isinstance(bias, fx.Node) else None
+    name = flow.trace.names.get(bias) if isinstance(bias, fx.Node) else None
+    return None if name is None else Fold(name, weight * values[:, None], flow.uses(name))
