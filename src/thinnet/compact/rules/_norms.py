@@ -94,6 +94,7 @@ def _(call: Call, flow: Flow) -> Axes:
     weight = call["weight"]
     if weight is None or len(call["normalized_shape"]) != 1 or origin(call.node).kind != "RMSNorm":
         flow.pin(flow.singles(x), call, COUNTS)
+        flow.pin([] if weight is None else flow.singles(weight), call, COUNTS)
         return flow.singles(x)
     labels = flow.match(labels, flow.along(weight, 0), call)
     rescale = Rescale(origin(call.node).module, call["normalized_shape"][0])
@@ -117,11 +118,18 @@ def _(call: Call, flow: Flow) -> Axes:
     for axis in found:
         rows = axis.labels.reshape(call["num_groups"], -1)
         flow.labels.unite(rows[:, :1].expand_as(rows), rows)
-    return (*(a for a in flow.singles(call["input"]) if a.dims != (1,)), *found)
+    return (*_outside(call, flow), *found)
 
 
 @labelling("instance_norm")
 def _(call: Call, flow: Flow) -> Axes:
     """Each channel of each example by itself."""
     found = _per_channel(call, flow, ("weight", "bias", "running_mean", "running_var"))
-    return (*(a for a in flow.singles(call["input"]) if a.dims != (1,)), *found)
+    return (*_outside(call, flow), *found)
+
+
+def _outside(call: Call, flow: Flow) -> Axes:
+    """The axes of the input but for that of its channels: examples are apart, everything else is counted."""
+    others = tuple(axis for axis in flow.singles(call["input"]) if axis.dims != (1,))
+    flow.pin([axis for axis in others if axis.dims != (0,)], call, COUNTS)
+    return others
