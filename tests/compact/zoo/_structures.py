@@ -97,12 +97,18 @@ def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 def shapes_without(model: nn.Module, zeroed: Iterable[Zeroed]) -> dict[str, tuple[int, ...]]:
     """The shapes of the parameters when exactly the zeroed units are gone."""
+    left = remaining(model, zeroed)
+    return {name: tuple(len(kept) for kept in dims) for name, dims in left.items()}
+
+
+def remaining(model: nn.Module, zeroed: Iterable[Zeroed]) -> dict[str, list[list[int]]]:
+    """The indices left along each dimension of each parameter when exactly the zeroed units are gone."""
     gone = defaultdict(set)
     for each in zeroed:
         for key, cut in each.cuts.items():
             gone[key] |= set() if each.stays else cut
     return {
-        name: tuple(size - len(gone[name, dim]) for dim, size in enumerate(shape))
+        name: [[i for i in range(size) if i not in gone[name, dim]] for dim, size in enumerate(shape)]
         for name, shape in shapes(model).items()
     }
 

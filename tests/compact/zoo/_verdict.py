@@ -14,7 +14,7 @@ from torch import nn
 import thinnet as tn
 
 from ._specimen import Specimen, assert_equal, gradients
-from ._structures import Zeroed, shapes, shapes_without, zero
+from ._structures import Zeroed, remaining, shapes, shapes_without, zero
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,24 @@ def assert_equal_outputs(verdict: Verdict, tolerance: float = 1e-9) -> None:
 
 
 def assert_equal_gradients(verdict: Verdict) -> None:
-    """Of every parameter that has kept its shape."""
+    """Of what is left of each parameter; of a rescaled one, weight times gradient is what stays the same."""
     inputs = verdict.specimen.example(4)
     before, after = gradients(verdict.original, inputs), gradients(verdict.small, inputs)
-    same = [name for name in before if before[name].shape == verdict.small.get_parameter(name).shape]
-    assert same
-    for name in same:
-        scale = max(float(before[name].abs().max()), 1.0)
-        torch.testing.assert_close(
-            after[name], before[name], rtol=0, atol=1e-8 * scale, msg=lambda m, n=name: f"{n}: {m}"
-        )
+    left, compared = remaining(verdict.original, verdict.zeroed), 0
+    for name, gradient in before.items():
+        old, new = verdict.original.get_parameter(name).detach(), verdict.small.get_parameter(name).detach()
+        for dim, kept in enumerate(left[name]):
+            index = torch.tensor(kept)
+            old, gradient = old.index_select(dim, index), gradient.index_select(dim, index)
+        if new.shape != old.shape:
+            continue  # more or less went than was zeroed, which another test says
+        compared += 1
+        close = 1e-8 * max(float(gradient.abs().max()), 1.0)
+        rescaled = "norm" in name and torch.allclose(new * after[name], old * gradient, rtol=0, atol=close)
+        if not rescaled:
+            message = f"the gradient of {name} is another"
+            torch.testing.assert_close(after[name], gradient, rtol=0, atol=close, msg=message)
+    assert compared
 
 
 def assert_only_the_zeroed_went(verdict: Verdict) -> None:
