@@ -12,19 +12,27 @@ from thinnet.compact._trace import Trace
 from thinnet.compact.rules import KNOWLEDGE, Call, Known, knowledge_of_elementwise
 
 
-@torch.no_grad()
 def evaluate(trace: Trace) -> dict[fx.Node, Any]:
     """Every node's `Known`, a tuple of them where it returns several, or a plain value.
 
     Parameters are constants here: what remains when every input could be anything is what the weights alone decide, and
-    a node that is the constant zero in this sense can go.
+    a node that is the constant zero in this sense can go. Values are worked out in float64 where the graph runs in it,
+    so that constants are exact before they are rounded to a bias.
     """
+    try:
+        return _evaluate(trace, torch.float64)
+    except RuntimeError:
+        return _evaluate(trace, None)
+
+
+@torch.no_grad()
+def _evaluate(trace: Trace, precision: torch.dtype | None) -> dict[fx.Node, Any]:
     known: dict[fx.Node, Any] = {}
     for node in trace.graph.nodes:
         if node.op == "placeholder":
             value = trace.values[node]
             if isinstance(value, Tensor):
-                value = value.detach()
+                value = value.detach().to(precision if value.is_floating_point() else None)
                 known[node] = Known.variable(value) if node in trace.inputs else Known.constant(value)
             else:
                 known[node] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from thinnet.compact._decide import Decision
 from thinnet.compact._inputs import Inputs
 from thinnet.compact._prove import RANDOM, Difference, apart, gradients_apart, in_float64, run, tolerance
+from thinnet.compact._shrink import sliced, tensor_of
 from thinnet.compact._trace import Trace, operation
 
 _EXACT, _CAST = 1e-9, 1e-5
@@ -98,6 +100,7 @@ def _in_float64(
     except Exception:
         return None, None
     narrow = in_float64(small)
+    _unrounded_(narrow, wide, decision)
     exact = max(
         (_difference(b, narrow, given.double()) for b, given in zip(before, tried, strict=True)), key=lambda d: d.size
     )
@@ -106,6 +109,17 @@ def _in_float64(
     except RuntimeError:
         gradients = None
     return exact, gradients
+
+
+@torch.no_grad()
+def _unrounded_(narrow: nn.Module, wide: nn.Module, decision: Decision) -> None:
+    """Biases with folded constants and rescaled weights as they are before they are rounded to the model's precision."""
+    exact = {name: tensor_of(wide, name) + amount for name, amount in decision.folds.items()}
+    for path, (before, now) in decision.widths.items():
+        name = f"{path}.weight"
+        exact[name] = tensor_of(wide, name) * math.sqrt(before / now)
+    for name, value in exact.items():
+        tensor_of(narrow, name).copy_(sliced(value, decision.kept.get(name, {})))
 
 
 def repeats(model: nn.Module, inputs: Inputs) -> bool:

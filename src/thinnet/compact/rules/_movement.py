@@ -146,8 +146,7 @@ def _across(call: Call, flow: Flow, dim: int) -> Axes:
 
 
 def _even(flow: Flow, parts: list[Axis]) -> None:
-    """Parts of one length lose the same slices, so that they stay of one length."""
-    first = parts[0]
-    for part in parts[1:]:
-        if part.labels.shape == first.labels.shape:
-            flow.labels.unite(first.labels, part.labels)
+    """Parts of one length lose as many slices each, so that they stay of one length."""
+    rows = [part.labels.flatten() for part in parts]
+    if len(rows) > 1 and len({len(row) for row in rows}) == 1:
+        flow.balances.append(torch.stack(rows))
