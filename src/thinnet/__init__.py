@@ -1,7 +1,7 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
 from thinnet.attach import Attachment, attach
-from thinnet.compact import NotCompactableError, compact, compactable, groups, rebuild
+from thinnet.compact import CompactCallback, NotCompactableError, compact, compact_, compactable, groups, rebuild
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import (
     AlphaDropout,
@@ -42,6 +42,7 @@ __all__ = [
     "Attachment",
     "AttentionDropout",
     "ChannelDropout",
+    "CompactCallback",
     "ConcreteDropout",
     "Constraint",
     "CoupledGroupLasso",
@@ -75,6 +76,7 @@ __all__ = [
     "attach",
     "calibration",
     "compact",
+    "compact_",
     "compactable",
     "concrete_cost",
     "cosine_ramp",

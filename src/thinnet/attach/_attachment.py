@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import weakref
 from collections.abc import Callable, Mapping
@@ -18,8 +19,9 @@ from thinnet.attach._metric import Metric, Moment, metric_of, next_gain, number,
 from thinnet.attach._summary import Summary
 from thinnet.attach._support import refuse_sparse
 from thinnet.attach._work import Work
-from thinnet.penalties import Penalty
+from thinnet.penalties import CoupledGroupLasso, Penalty
 from thinnet.plan import Binding
+from thinnet.rule import Rule
 
 Mode = Literal["step", "cost"]
 
@@ -114,6 +116,29 @@ class Attachment:
             handle.remove()
         self._connections.take_off()
         ATTACHED[self._optimizer].discard(self)
+
+    def keep(self, indices: Mapping[str, Mapping[int, Tensor]]) -> None:
+        """Go on with parameters that lost slices in place: groups that span parameters are renumbered.
+
+        Args:
+            indices: per parameter, per dimension: the indices that stayed, in order.
+        """
+        renumbered: dict[int, CoupledGroupLasso | None] = {}
+
+        def left(rule: Rule) -> Rule | None:
+            if not isinstance(rule, CoupledGroupLasso):
+                return rule
+            if id(rule) not in renumbered:  # one object stands for one step, whatever the number of its parameters
+                renumbered[id(rule)] = rule.kept(indices)
+            return renumbered[id(rule)]
+
+        old = self.bindings
+        self.bindings = tuple(
+            dataclasses.replace(binding, rules=tuple(rule for rule in map(left, binding.rules) if rule is not None))
+            for binding in old
+        )
+        self._connections.rebind(dict(zip(map(id, old), self.bindings, strict=True)))
+        self._sort()
 
     def state_dict(self) -> dict[str, Any]:
         """What must be kept beside the optimizer's own state to go on as if never interrupted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -50,6 +50,12 @@ class Connections:
         """End it."""
         for connection in self._all:
             connection.mask.take_off(connection.module)
+
+    def rebind(self, bindings: Mapping[int, Binding]) -> None:
+        """Take other bindings for the same weights, by the identity of those that they replace."""
+        others = {id(c): replace(c, binding=bindings[id(c.binding)]) for c in self._all}
+        self._all = tuple(others[id(c)] for c in self._all)
+        self._unproven = [others[id(c)] for c in self._unproven]
 
     def state_dict(self) -> dict[str, int]:
         """How many masks each seed has given."""

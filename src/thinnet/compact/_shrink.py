@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from thinnet.compact._attributes import sizes_of
+from thinnet.compact._attributes import settle_, sizes_of
 
 Kept = Mapping[str, Mapping[int, Tensor]]
 """Per parameter or buffer, per dimension: the indices that stay."""
@@ -37,7 +37,10 @@ def shrink_(model: nn.Module, kept: Kept, channels: Mapping[str, int]) -> dict[s
             continue
         done.add(id(tensor))
         gradient, tensor.grad = tensor.grad, None
-        tensor.data = sliced(tensor.data, dims)
+        smaller = sliced(tensor.data, dims)
+        # a change of type makes autograd forget the old shape, which a loss that is still around would keep alive
+        tensor.data = tensor.data.new_empty(0, dtype=torch.float16 if tensor.dtype is torch.float32 else torch.float32)
+        tensor.data = smaller
         if gradient is not None:
             tensor.grad = sliced(gradient, dims)
     touched = {name.rpartition(".")[0].partition(".parametrizations")[0] for name in kept} | set(channels)
@@ -48,6 +51,8 @@ def shrink_(model: nn.Module, kept: Kept, channels: Mapping[str, int]) -> dict[s
         if sizes:
             changed[path] = sizes
             set_attributes(module, sizes)
+    for module in model.modules():
+        settle_(module)
     return changed
 
 

@@ -142,6 +142,20 @@ class CoupledGroupLasso(Rule):
         """Refuse, by name, a parameter that `members` does not name or that has another shape than they say."""
         Members.of(self.members).check(name, shape)
 
+    def kept(self, indices: Mapping[str, Mapping[int, Tensor]]) -> CoupledGroupLasso | None:
+        """The same rule for parameters of which only these indices are left; None where no group is.
+
+        Args:
+            indices: per parameter, per dimension: the indices that stay, in order; all of them where it says nothing.
+        """
+        left = {
+            name: (dim, [numbers[i] for i in indices.get(name, {}).get(dim, torch.arange(len(numbers))).tolist()])
+            for name, (dim, numbers) in self.members.items()
+        }
+        if all(number < 0 for _, numbers in left.values() for number in numbers):
+            return None
+        return type(self)(self.strength, left)
+
     def value(self, ws: Mapping[str, Tensor]) -> Tensor:
         """P of the parameters given, differentiable, a scalar in float32 or better; the slope of a zero group is zero.
 
