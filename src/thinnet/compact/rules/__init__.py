@@ -9,6 +9,7 @@ from thinnet.compact.rules import (  # noqa: F401 - importing registers the rule
     _movement,
     _norms,
     _pooling,
+    _recurrent,
     _reductions,
 )
 from thinnet.compact.rules._base import KNOWLEDGE, LABELLING, Call, Known
