@@ -9,8 +9,6 @@ from torch.nn import functional as F
 from ._patterns import columns, heads, neurons
 from ._structures import Place, Units
 
-FUSED = "the layer itself demands as many dimensions of its heads as of its input"
-
 
 class _Tokens(nn.Module):
     """What takes sequences of tokens, eleven different ones; another number of rows is of another length, too."""
@@ -159,4 +157,4 @@ class EncoderLayer(_Tokens):
 def _fused_heads(layer: str, count: int) -> Units:
     names, reader = (f"{layer}.in_proj_weight", f"{layer}.in_proj_bias"), columns(f"{layer}.out_proj")
     value = tuple(Place(name, outer=3, part=2) for name in names)
-    return Units("heads", count, (value, reader), (*(Place(name, outer=3) for name in names), *reader), stays=FUSED)
+    return Units("heads", count, (value, reader), (*(Place(name, outer=3) for name in names), *reader))

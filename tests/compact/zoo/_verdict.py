@@ -78,6 +78,7 @@ def assert_units_mattered(specimen: Specimen) -> None:
 
 def assert_equal_outputs(verdict: Verdict, tolerance: float = 1e-9) -> None:
     """On the example, on other random inputs, and on a batch of another size (and length, where inputs have one)."""
+    assert type(verdict.small) is type(verdict.original)
     dtype = next(verdict.original.parameters()).dtype
     for seed, batch in ((0, 2), (1, 2), (2, 2), (3, 3)):
         inputs = verdict.specimen.example(seed, batch, dtype)
