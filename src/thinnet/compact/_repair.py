@@ -7,13 +7,12 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from thinnet.compact._blame import blame
 from thinnet.compact._inputs import Inputs
 from thinnet.compact._prove import apart, run
 from thinnet.compact._shrink import set_attributes
@@ -147,22 +146,10 @@ def _failure(model: nn.Module, inputs: Inputs, expected: Expected) -> Failure | 
     try:
         difference = apart(expected.outputs, run(model, inputs))
     except Exception as error:
-        return _locate(model, error, next(calls))
+        place, message = blame(model, error), traceback.format_exception_only(error)[-1].strip()
+        return Failure(place.module, place.line, message, next(calls))
     finally:
         hook.remove()
     if difference.size <= expected.tolerance:
         return None
     return Failure("", "", f"outputs differ by {difference.size:.1e} ({difference.where})", next(calls))
-
-
-def _locate(model: nn.Module, error: Exception, calls: int) -> Failure:
-    """The innermost module of the model's own code that the error came through."""
-    names = {module: name for name, module in model.named_modules()}
-    found, line = model, ""
-    trace: TracebackType | None = error.__traceback__
-    while trace is not None:
-        owner = trace.tb_frame.f_locals.get("self")
-        if isinstance(owner, nn.Module) and owner in names and not type(owner).__module__.startswith("torch.nn"):
-            found, line = owner, f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return Failure(names[found], line, traceback.format_exception_only(error)[-1].strip(), calls)

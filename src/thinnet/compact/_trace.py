@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,6 +18,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
+from thinnet.compact._blame import blame
 from thinnet.compact._errors import NotCompactableError
 from thinnet.compact._inputs import Inputs
 
@@ -90,8 +93,7 @@ def trace(model: nn.Module, inputs: Inputs) -> Trace:
         NotCompactableError: it cannot be traced; torch's own reason and line are in the message.
     """
     program, how = _export(model, inputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _silence():
         program = program.run_decompositions(_decompositions())
     tensors = {**dict(model.named_buffers(remove_duplicate=False)), **program.constants}
     tensors |= dict(model.named_parameters(remove_duplicate=False))
@@ -137,20 +139,35 @@ def operation(node: fx.Node) -> str:
 
 
 def _export(model: nn.Module, inputs: Inputs) -> tuple[ExportedProgram, str]:
-    reasons = []
+    errors = []
     # the tracer that reads the bytecode (strict) follows what the one that runs the model cannot, and the other way
     for strict, how in ((False, "torch.export"), (True, "torch.export, strict")):
         try:
-            with torch.no_grad(), plain_attention(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with torch.no_grad(), plain_attention(), _silence():
                 return torch.export.export(model, inputs.args, dict(inputs.kwargs), strict=strict), how
         except Exception as error:
-            reasons.append(error)
-    first = str(reasons[0]).strip().partition("\n\n")[0]
+            errors.append(error)
+    first = errors[0]
+    reason, place = str(first).strip().partition("\n\n")[0], blame(model, first)
     raise NotCompactableError(
-        f"compact: {type(model).__name__} cannot be traced ({type(reasons[0]).__name__}: {first}). Control flow that "
-        "depends on the values of tensors has no fixed graph: compact the submodules around it one by one."
-    ) from reasons[0]
+        f"compact: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
+        f"{type(first).__name__}: {reason} Control flow that depends on the values of tensors has no fixed graph: "
+        "compact the submodules around it one by one."
+    ) from first
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Without what torch prints and logs when a trace fails: the error says it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        nowhere = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _decompositions() -> dict[Any, Any]:
