@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from thinnet.report._file import write_page
 from thinnet.report._finding import Row, headline, rows, unregularized
 from thinnet.report._numbers import number, share
 from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
@@ -61,38 +61,12 @@ def write_report(results: Results, path: str | os.PathLike[str]) -> Path:
     Raises:
         OSError: if the file cannot be written; an older one is then left as it was.
     """
-    path = Path(path)
-    page = render(results)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; a report is one file, such as {path / 'report.html'}.")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)  # mkstemp's 0600 would keep colleagues from reading it
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
+    return write_page(render(results), Path(path))
 
 
 def render(results: Results) -> str:
     """The page as text."""
-    templates = resources.files("thinnet.report") / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("thinnet.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    environment.filters["share"] = share
+    environment = templates()
     members = rows(results.leaderboard)
     shown = [row for row in members if row in members[:SHOWN] or row is unregularized(members)]
     return environment.get_template("report.html.jinja").render(
@@ -105,10 +79,29 @@ def render(results: Results) -> str:
         rest=[row for row in members if row not in shown],
         heaviest=max((row.weight for row in members), default=0.0) or 1.0,
         words=words(members),
-        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
-        script=Markup((templates / "report.js").read_text(encoding="utf-8")),
+        style=piece("report.css"),
+        script=piece("report.js"),
         plotly=Markup(get_plotlyjs()),
     )
+
+
+def templates() -> jinja2.Environment:
+    """The pages' templates, with numbers as people read them."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("thinnet.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["share"] = share
+    return environment
+
+
+def piece(name: str) -> Markup:
+    """A stylesheet or script of the package."""
+    return Markup((resources.files("thinnet.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
 def duel(members: Sequence[Row]) -> list[tuple[Row, str, float, float]]:
