@@ -9,7 +9,7 @@ from types import TracebackType
 import torch
 from torch import nn
 
-_TORCH = str(Path(torch.__file__).parent)
+_OTHERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def blame(model: nn.Module, error: BaseException) -> Blame:
     while trace is not None:
         code, values = trace.tb_frame.f_code, trace.tb_frame.f_locals
         owner = values.get(code.co_varnames[0]) if code.co_argcount else None
-        own = not code.co_filename.startswith(_TORCH)
+        own = not code.co_filename.startswith(_OTHERS)
         if own and isinstance(owner, nn.Module) and owner in names:
             found = Blame(names[owner], f"{Path(code.co_filename).name}:{trace.tb_lineno}")
         trace = trace.tb_next
