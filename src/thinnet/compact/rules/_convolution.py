@@ -8,7 +8,7 @@ from torch import Tensor
 
 from thinnet.compact._axes import Axes, Axis
 from thinnet.compact.rules._base import Call, knowledge, labelling
-from thinnet.compact.rules._linear import constants, fold_of, over, product_varies
+from thinnet.compact.rules._linear import constants, fold_of, over, product_varies, settled
 
 if TYPE_CHECKING:
     from thinnet.compact._flow import Flow
@@ -20,7 +20,10 @@ def _(call: Call, outcome: Tensor) -> Tensor:
         found: Tensor = call.run(input=x, weight=w, bias=None)
         return found
 
-    return product_varies(call.known("input"), call.known("weight"), convolve)
+    varies = product_varies(call.known("input"), call.known("weight"), convolve)
+    if call["bias"] is not None:
+        varies = varies | call.known("bias").varies.reshape(-1, *[1] * (outcome.ndim - 2))
+    return varies
 
 
 @labelling("convolution")
@@ -45,7 +48,7 @@ def _(call: Call, flow: Flow) -> Axes:
         )
         fold = None
         if not any(call["padding"]) and not call["transposed"]:
-            summed = w.data.double().movedim(entering, 0).flatten(2).sum(2)
+            summed = settled(w).movedim(entering, 0).flatten(2).sum(2)
             fold = fold_of(flow, bias, constants(call.known("input"), 1), summed)
         silent = over(call.known("input").zero, 1)
         flow.read(call, labels, silent, weight=nonzero, outputs=outs, fold=fold, source=(weight, entering))

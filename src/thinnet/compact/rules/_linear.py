@@ -32,14 +32,21 @@ def over(mask: Tensor, dim: int) -> Tensor:
 
 def constants(known: Known, dim: int) -> Tensor:
     """Per index of `dim`, shape (n,): the value of its slice where that is one constant; NaN elsewhere."""
-    rows = known.data.movedim(dim, 0).flatten(1).double()
-    same = (rows == rows[:, :1]).all(1) & ~known.varies.movedim(dim, 0).flatten(1).any(1)
+    n = known.data.shape[dim]
+    rows = known.data.movedim(dim, 0).reshape(n, -1).double()
+    same = (rows == rows[:, :1]).all(1) & ~known.varies.movedim(dim, 0).reshape(n, -1).any(1)
     return torch.where(same, rows[:, 0], torch.nan)
+
+
+def settled(known: Known) -> Tensor:
+    """The values in float64, NaN where inputs change them."""
+    return torch.where(known.varies, torch.nan, known.data.double())
 
 
 @knowledge("linear")
 def _(call: Call, outcome: Tensor) -> Tensor:
-    return product_varies(call.known("input"), call.known("weight"), torch.nn.functional.linear)
+    varies = product_varies(call.known("input"), call.known("weight"), torch.nn.functional.linear)
+    return varies if call["bias"] is None else varies | call.known("bias").varies
 
 
 @labelling("linear")
@@ -51,7 +58,7 @@ def _(call: Call, flow: Flow) -> Axes:
         flow.match(flow.along(bias, 0), outputs, call)
     labels = flow.match(flow.along(x, -1), flow.along(weight, 1), call, "reads a tensor of fixed width")
     w = call.known("weight")
-    fold = fold_of(flow, bias, constants(call.known("input"), -1), w.data.double().T)
+    fold = fold_of(flow, bias, constants(call.known("input"), -1), settled(w).T)
     silent = over(call.known("input").zero, -1)
     flow.read(call, labels, silent, weight=~w.zero.T, outputs=outputs, fold=fold, source=(weight, 1))
     last = () if outputs is None else (Axis.along(ndim - 1, outputs, ndim),)
@@ -61,4 +68,6 @@ def _(call: Call, flow: Flow) -> Axes:
 def fold_of(flow: Flow, bias: object, values: Tensor, weight: Tensor) -> Fold | None:
     """Where constants (n,) that meet a weight (n, out) can go: into the bias, if the layer has one of its own."""
     name = flow.trace.names.get(bias) if isinstance(bias, fx.Node) else None
-    return None if name is None else Fold(name, weight * values[:, None], flow.uses(name))
+    if name is None or flow.known[bias].data.shape != weight.shape[1:]:  # type: ignore[index]
+        return None
+    return Fold(name, weight * values[:, None], flow.uses(name))

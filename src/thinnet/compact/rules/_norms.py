@@ -24,20 +24,21 @@ def _first(call: Call) -> str:
     return "input" if "input" in call.arguments else "self"
 
 
-def _scaled(varies: Tensor, weight: Tensor | None, shape: list[int]) -> Tensor:
-    """What varies behind a scale: nothing where it is zero."""
-    return varies if weight is None else varies & (weight != 0).reshape(shape)
-
-
-def _weight(call: Call) -> Tensor | None:
-    return None if call["weight"] is None else call.known("weight").data
+def _scaled(call: Call, varies: Tensor, shape: list[int]) -> Tensor:
+    """What varies behind scale and shift: nothing where a zero scales it, all that they vary in themselves."""
+    if call["weight"] is not None:
+        weight = call.known("weight")
+        varies = varies & ~weight.zero.reshape(shape) | weight.varies.reshape(shape)
+    for name in ("bias", "running_mean", "running_var"):
+        if call[name] is not None:
+            varies = varies | call.known(name).varies.reshape(shape)
+    return varies
 
 
 @knowledge(*_BATCH)
 def _(call: Call, outcome: tuple[Tensor, ...] | Tensor) -> tuple[Tensor, ...] | Tensor:
     x = call.known(_first(call))
-    shape = [1, -1] + [1] * (x.data.ndim - 2)
-    varies = _scaled(x.varies, _weight(call), shape)
+    varies = _scaled(call, x.varies, [1, -1] + [1] * (x.data.ndim - 2))
     if isinstance(outcome, Tensor):
         return varies
     return (varies, *(torch.ones_like(o, dtype=torch.bool) for o in outcome[1:]))
@@ -70,7 +71,7 @@ def _(call: Call, outcome: Tensor) -> Tensor:
     varies = x.varies.any(dims, keepdim=True).expand(outcome.shape)
     if call.name == "rms_norm":
         varies = varies & ~x.zero
-    return varies if call["weight"] is None else varies & (call.known("weight").data != 0)
+    return _scaled(call, varies, list(call["normalized_shape"]))
 
 
 @labelling("layer_norm")
@@ -108,7 +109,7 @@ def _(call: Call, outcome: Tensor) -> Tensor:
     groups = call["num_groups"] or x.data.shape[1]
     varies = x.varies.reshape(x.data.shape[0], groups, -1).any(2, keepdim=True)
     varies = varies.expand(-1, -1, outcome[0].numel() // groups).reshape(outcome.shape)
-    return _scaled(varies, _weight(call), [1, -1] + [1] * (x.data.ndim - 2))
+    return _scaled(call, varies, [1, -1] + [1] * (x.data.ndim - 2))
 
 
 @labelling("group_norm")
