@@ -19,14 +19,24 @@ _ARRANGED = (
 )
 _STRETCHED = ("expand", "repeat", "tile", "expand_as", "broadcast_to")
 _PLACED = ("roll", "unfold", "diagonal", "repeat_interleave")
-_CUT = ("slice", "select", "narrow")
+_CUT = ("slice", "narrow")
 _SPLIT = ("split", "split_with_sizes", "chunk", "unbind", "tensor_split")
 
 
-@knowledge(*_ARRANGED, *_STRETCHED, *_PLACED, *_CUT)
+@knowledge(*_ARRANGED, *_STRETCHED, *_PLACED, "select")
 def _(call: Call, outcome: Tensor) -> Tensor:
     varies: Tensor = call.run(self=call.known("self").varies.contiguous())
     return varies
+
+
+@knowledge(*_CUT)
+def _(call: Call, outcome: Tensor) -> Tensor:
+    """Of a table of the model's (positions, say), what is known must hold for its other rows: inputs may be longer."""
+    x, dim = call.known("self"), call["dim"] or 0
+    varies: Tensor = call.run(self=x.varies.contiguous())
+    if call["self"].op != "placeholder" or outcome.shape == x.data.shape:
+        return varies
+    return varies | (x.data != x.data.narrow(dim, 0, 1)).any(dim, keepdim=True).expand(outcome.shape)
 
 
 @knowledge(*_SPLIT)
@@ -74,7 +84,7 @@ def _(call: Call, flow: Flow) -> Axes:
     return flow.joint(_moved(call, flow, free))
 
 
-@labelling("slice", "narrow")
+@labelling(*_CUT)
 def _(call: Call, flow: Flow) -> Axes:
     dim, old, new = call["dim"] or 0, call.shape("self"), flow.known[call.node].data.shape
     dim %= len(old)
