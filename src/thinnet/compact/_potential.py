@@ -112,7 +112,7 @@ def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -
         raise TypeError(f"{what}: `model` must be a torch.nn.Module, got {type(model).__name__}.")
     calm = copy.deepcopy(model).eval()
     check(calm, inputs, what)
-    traced = trace(calm, inputs)
+    traced = trace(calm, inputs, what)
     return Flow(traced, evaluate(traced))
 
 

@@ -7,8 +7,9 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +87,13 @@ def plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def trace(model: nn.Module, inputs: Inputs) -> Trace:
-    """The graph of `model` on these inputs.
+def trace(model: nn.Module, inputs: Inputs, what: str = "compact") -> Trace:
+    """The graph of `model` on these inputs; `what` names the function in errors.
 
     Raises:
         NotCompactableError: it cannot be traced; torch's own reason and line are in the message.
     """
-    program, how = _export(model, inputs)
+    program, how = _export(model, inputs, what)
     with _silence():
         program = program.run_decompositions(_decompositions())
     tensors = {**dict(model.named_buffers(remove_duplicate=False)), **program.constants}
@@ -138,22 +139,32 @@ def operation(node: fx.Node) -> str:
     return getattr(node.target, "__name__", str(node.target))
 
 
-def _export(model: nn.Module, inputs: Inputs) -> tuple[ExportedProgram, str]:
+def _export(model: nn.Module, inputs: Inputs, what: str) -> tuple[ExportedProgram, str]:
+    """The program, and what traced it: each tracer follows something that the others cannot."""
     errors = []
-    # the tracer that reads the bytecode (strict) follows what the one that runs the model cannot, and the other way
-    for strict, how in ((False, "torch.export"), (True, "torch.export, strict")):
+    for how, tracer in _TRACERS.items():
         try:
             with torch.no_grad(), plain_attention(), _silence():
-                return torch.export.export(model, inputs.args, dict(inputs.kwargs), strict=strict), how
+                return tracer(model, inputs), how
         except Exception as error:
             errors.append(error)
     first = errors[0]
     reason, place = str(first).strip().partition("\n\n")[0], blame(model, first)
     raise NotCompactableError(
-        f"compact: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
+        f"{what}: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
         f"{type(first).__name__}: {reason} Control flow that depends on the values of tensors has no fixed graph: "
-        "compact the submodules around it one by one."
+        f"{what} the submodules around it one by one."
     ) from first
+
+
+def _by_export(model: nn.Module, inputs: Inputs, *, strict: bool = False) -> ExportedProgram:
+    return torch.export.export(model, inputs.args, dict(inputs.kwargs), strict=strict)
+
+
+_TRACERS: dict[str, Callable[[nn.Module, Inputs], ExportedProgram]] = {
+    "torch.export": _by_export,
+    "torch.export, strict": partial(_by_export, strict=True),
+}
 
 
 @contextlib.contextmanager
