@@ -59,8 +59,9 @@ class Row:
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.zeroed.items())
         went = ", ".join(f"{self.gone[kind]:g}" for kind in self.zeroed)
         sizes = f"{self.before:,} | {self.after:,}"
+        share = "–" if all(kind.endswith(STAYS) for kind in self.zeroed) else f"{self.share:.0%}"  # noqa: RUF001
         return (
-            f"| {self.name} | {kinds} | {went} | {self.share:.0%} | {sizes} | {self.pinned} | {self.seconds:.1f} "
+            f"| {self.name} | {kinds} | {went} | {share} | {sizes} | {self.pinned} | {self.seconds:.1f} "
             f"| {self.verdict} |"
         )
 

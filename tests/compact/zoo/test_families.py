@@ -1,6 +1,7 @@
 """Families of transformers, tiny and random: what is dead goes, and nothing else changes; or a refusal by name."""
 
 import pytest
+import torch
 
 from ._families import FAMILIES
 from ._verdict import (
@@ -28,8 +29,8 @@ every = pytest.mark.parametrize("name", FAMILIES)
 each = pytest.mark.parametrize("name", [name for name in FAMILIES if name not in EXPECTED_REFUSED])
 
 
-def judged(name: str) -> Verdict:
-    verdict = judge(FAMILIES[name])
+def judged(name: str, dtype: torch.dtype = torch.float64) -> Verdict:
+    verdict = judge(FAMILIES[name], dtype=dtype)
     assert not verdict.refusal, verdict.refusal
     return verdict
 
@@ -55,6 +56,14 @@ def test_refused_only_where_expected(name: str) -> None:
 @pytest.mark.slow
 def test_outputs_are_equal(name: str) -> None:
     assert_equal_outputs(judged(name))
+
+
+@each
+@pytest.mark.slow
+def test_single_precision_is_no_different(name: str) -> None:
+    verdict = judged(name, torch.float32)
+    assert_only_the_zeroed_went(verdict)
+    assert_equal_outputs(verdict, tolerance=1e-5)
 
 
 @each
