@@ -42,7 +42,7 @@ def decide(flow: Flow) -> Decision:
     pinned = set(flow.labels.pins())
     while True:
         gone = _largest(flow, pinned)
-        missed = set(_emptied(flow, gone)) | set(_uneven(flow, gone))
+        missed = set(_emptied(flow, gone)) or set(_uneven(flow, gone))
         if not missed:
             break
         pinned |= missed

@@ -95,7 +95,8 @@ class Flow:
             return axis
         roots = self.labels.roots(axis.labels)
         differ = [d for d in axis.dims if bool((roots != roots.narrow(d, 0, 1)).any())]
-        outer = differ[0] if differ else axis.dims[0]
+        places = differ or list(axis.dims)
+        outer = places[-1] if axis.balanced else places[0]
         rows = axis.labels.movedim(outer, 0).flatten(1)
         if len(differ) > 1:
             self.labels.unite(rows[:, :1].expand_as(rows), rows)
@@ -202,6 +203,9 @@ class Flow:
             rule = labelling_of_elementwise
         if rule is not None:
             self.axes[node] = rule(call, self)
+            if stop is not None and not call.operands():
+                # made in a size that the module's code names
+                self.pin(_flat(self.axes[node]), call, stop.reason)
             return
         for operand in node.all_input_nodes:
             self.pin(_flat(self.axes.get(operand, ())), call, "no rule for this operation")

@@ -28,8 +28,9 @@ def _changed(flow: Flow, node: fx.Node, gone: object) -> Iterator[tuple[int, int
         return
     for axis in axes:
         mask = gone[flow.labels.roots(axis.labels)]  # type: ignore[index]
-        for dim in axis.dims[:1]:
-            going = int(mask.flatten().sum()) if len(axis.dims) == 1 else 0
+        if len(axis.dims) == 1 or (axis.balanced and axis.dims):
+            dim = axis.dims[-1]
+            going = int(mask.movedim(dim, 0).reshape(mask.shape[dim], -1)[:, 0].sum())  # each row loses as many
             if going:
                 yield known.data.shape[dim], known.data.shape[dim] - going
 

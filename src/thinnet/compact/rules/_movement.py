@@ -139,8 +139,14 @@ def _moved(call: Call, flow: Flow, axes: Axes) -> Axes:
 def _without(call: Call, flow: Flow, dims: set[int], reason: str) -> Axes:
     """The axes of the operand but for those along these dimensions, which stay."""
     axes: Axes = flow.axes.get(call["self"], ())
-    flow.pin([axis for axis in axes if dims & set(axis.dims) and not axis.balanced], call, reason)
-    return tuple(axis for axis in axes if not dims & set(axis.dims) or (axis.balanced and len(axis.dims) > 1))
+
+    def stays(axis: Axis) -> bool:
+        # of rows that lose equally many, whole rows may be taken by number
+        by_row = axis.balanced and len(axis.dims) > 1 and axis.dims[-1] not in dims
+        return bool(dims & set(axis.dims)) and not by_row
+
+    flow.pin([axis for axis in axes if stays(axis)], call, reason)
+    return tuple(axis for axis in axes if not stays(axis))
 
 
 def _across(call: Call, flow: Flow, dim: int) -> Axes:
