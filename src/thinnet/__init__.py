@@ -1,7 +1,18 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
 from thinnet.attach import Attachment, attach
-from thinnet.compact import CompactCallback, NotCompactableError, compact, compact_, compactable, groups, rebuild
+from thinnet.compact import (
+    CompactCallback,
+    NotCompactableError,
+    NotExportableError,
+    compact,
+    compact_,
+    compactable,
+    export_archive,
+    export_onnx,
+    groups,
+    rebuild,
+)
 from thinnet.constraints import Constraint, MaxNorm, NonNegative, UnitNorm
 from thinnet.dropout import (
     AlphaDropout,
@@ -62,6 +73,7 @@ __all__ = [
     "NodeDropout",
     "NonNegative",
     "NotCompactableError",
+    "NotExportableError",
     "Penalty",
     "Plan",
     "Predictions",
@@ -81,6 +93,8 @@ __all__ = [
     "concrete_cost",
     "cosine_ramp",
     "curriculum",
+    "export_archive",
+    "export_onnx",
     "groups",
     "linear_ramp",
     "mc_predict",
