@@ -32,24 +32,32 @@ def _evaluate(trace: Trace, precision: torch.dtype | None) -> dict[fx.Node, Any]
         if node.op == "placeholder":
             value = trace.values[node]
             if isinstance(value, Tensor):
-                value = value.detach().to(precision if value.is_floating_point() else None)
+                value = _in(precision, value.detach())
                 known[node] = Known.variable(value) if node in trace.inputs else Known.constant(value)
             else:
                 known[node] = value
         elif node.op == "get_attr":
             found = operator.attrgetter(str(node.target))(trace.program.graph_module)
-            known[node] = Known.constant(found.detach()) if isinstance(found, Tensor) else found
+            known[node] = Known.constant(_in(precision, found.detach())) if isinstance(found, Tensor) else found
         elif node.op == "call_function":
-            known[node] = _outcome(node, known)
+            known[node] = _outcome(node, known, precision)
     return known
 
 
-def _outcome(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
+def _in(precision: torch.dtype | None, value: Any) -> Any:
+    """Floating-point tensors in this precision, if one is given: what the code converts to another meets its like."""
+    if isinstance(value, tuple | list):
+        return tuple(_in(precision, part) for part in value)
+    floating = isinstance(value, Tensor) and value.is_floating_point() and precision is not None
+    return value.to(precision) if floating else value
+
+
+def _outcome(node: fx.Node, known: dict[fx.Node, Any], precision: torch.dtype | None) -> Any:
     if node.target is operator.getitem:
         source, place = node.args
         return known[source][place]  # type: ignore[index]
     args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: _data(known[n]))
-    outcome = node.target(*args, **kwargs)  # type: ignore[operator]
+    outcome = _in(precision, node.target(*args, **kwargs))  # type: ignore[operator]
     if not any(isinstance(known[n], Known | tuple | list) for n in node.all_input_nodes):
         return _wrap(outcome, Known.constant)
     call = Call(node, known)

@@ -25,7 +25,7 @@ class Outputs:
     """What could go of a layer's outputs.
 
     Args:
-        layer: its name.
+        layer: its name; that of the weight, where the layer has several.
         kind: its class.
         outputs: how many it has.
         removable: how many of them could go.
@@ -91,17 +91,20 @@ def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
     flow = potential_flow(model, example_inputs, "compactable")
     pins = flow.labels.pins()
     layers = []
-    for name, module in model.named_modules():
-        weight = flow.parameters.get(f"{name}.weight" if name else "weight")
-        if weight is None or len(weight) < 2 or weight[_outputs(module)] is None:
+    modules = dict(model.named_modules())
+    for name, dims in flow.parameters.items():
+        path, _, attribute = name.rpartition(".")
+        module = modules[path.partition(".parametrizations")[0]]
+        outputs = 1 if layout_of(module).inputs_first else 0
+        if len(dims) < 2 or "weight" not in attribute or dims[outputs] is None:
             continue
-        labels = weight[_outputs(module)]
+        labels = dims[outputs]
         assert labels is not None
         roots = flow.labels.roots(labels)
         free = torch.tensor([label not in pins for label in roots.tolist()])
         why = None if bool(free.all()) else pins[int(roots[~free][0])]
-        kind = type(module).__name__
-        layers.append(Outputs(name, kind, len(roots), int(free.sum()), len(torch.unique(roots[free])), why))
+        shown, kind = path if attribute == "weight" else name, type(module).__name__
+        layers.append(Outputs(shown, kind, len(roots), int(free.sum()), len(torch.unique(roots[free])), why))
     return Potential(tuple(layers), obstacles(flow), flow.trace.how)
 
 
@@ -114,8 +117,3 @@ def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -
     check(calm, inputs, what)
     traced = trace(calm, inputs, what)
     return Flow(traced, evaluate(traced))
-
-
-def _outputs(module: nn.Module) -> int:
-    """The dimension of a layer's outputs in its weight."""
-    return 1 if layout_of(module).inputs_first else 0

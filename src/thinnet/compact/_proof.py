@@ -113,7 +113,7 @@ def _in_float64(
 
 @torch.no_grad()
 def _unrounded_(narrow: nn.Module, wide: nn.Module, decision: Decision) -> None:
-    """Biases with folded constants and rescaled weights as they are before they are rounded to the model's precision."""
+    """Folded biases and rescaled weights as they are before they are rounded to the model's precision."""
     exact = {name: tensor_of(wide, name) + amount for name, amount in decision.folds.items()}
     for path, (before, now) in decision.widths.items():
         name = f"{path}.weight"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from thinnet.compact._cost import Cost, cost_of, latencies
@@ -25,9 +24,9 @@ class Layer:
     """A layer whose outputs or inputs became fewer.
 
     Args:
-        name: its name from the root.
+        name: its name from the root; that of the weight, where the layer has several.
         kind: its class.
-        before: the shape of its weight before.
+        before: the shape of the weight before.
         after: the same now.
     """
 
@@ -118,11 +117,14 @@ def report_of(
         name: {dim: flow.length(name, dim) - len(indices) for dim, indices in dims.items()}
         for name, dims in decision.kept.items()
     }
+    modules, now = dict(model.named_modules()), dict(small.named_parameters())
     layers = []
-    for path, module in model.named_modules():
-        weight, now = getattr(module, "weight", None), getattr(small.get_submodule(path), "weight", None)
-        if isinstance(weight, torch.Tensor) and isinstance(now, torch.Tensor) and weight.shape != now.shape:
-            layers.append(Layer(path, type(module).__name__, tuple(weight.shape), tuple(now.shape)))
+    for name, weight in model.named_parameters():
+        path, _, attribute = name.rpartition(".")
+        if weight.shape != now[name].shape and "weight" in attribute:
+            owner = path.partition(".parametrizations")[0]
+            shown = path if attribute == "weight" else name
+            layers.append(Layer(shown, type(modules[owner]).__name__, tuple(weight.shape), tuple(now[name].shape)))
     return Report(
         tuple(layers),
         cost_of(model, inputs),

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from thinnet.compact._flow import Flow
 
 
+ROUNDING = 1e-12
+"""Relative differences of constants in float64 that are none."""
+
+
 def product_varies(a: Known, b: Known, multiply: object) -> Tensor:
     """Where a sum of products a · b varies: some term has a factor that varies and another that is not zero."""
 
@@ -34,7 +38,9 @@ def constants(known: Known, dim: int) -> Tensor:
     """Per index of `dim`, shape (n,): the value of its slice where that is one constant; NaN elsewhere."""
     n = known.data.shape[dim]
     rows = known.data.movedim(dim, 0).reshape(n, -1).double()
-    same = (rows == rows[:, :1]).all(1) & ~known.varies.movedim(dim, 0).reshape(n, -1).any(1)
+    # a mean of equal values is that value up to rounding
+    near = (rows - rows[:, :1]).abs() <= ROUNDING * rows[:, :1].abs()
+    same = near.all(1) & ~known.varies.movedim(dim, 0).reshape(n, -1).any(1)
     return torch.where(same, rows[:, 0], torch.nan)
 
 
