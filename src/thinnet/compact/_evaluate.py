@@ -56,6 +56,8 @@ def _outcome(node: fx.Node, known: dict[fx.Node, Any], precision: torch.dtype | 
     if node.target is operator.getitem:
         source, place = node.args
         return known[source][place]  # type: ignore[index]
+    if isinstance(node.target, torch._ops.OpOverload) and not node.target._schema.returns:
+        return None  # an assertion of the tracer's own, about the precision that it saw
     args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: _data(known[n]))
     outcome = _in(precision, node.target(*args, **kwargs))  # type: ignore[operator]
     if not any(isinstance(known[n], Known | tuple | list) for n in node.all_input_nodes):
