@@ -124,7 +124,9 @@ def test_groups_are_renumbered_and_go_on_to_act() -> None:
     assert len(callback.reports) == len({*sizes, 21}) - 1
     rule = next(rule for binding in attachment.bindings for rule in binding.rules)
     assert len(rule.members["3.weight"][1]) == model[3].in_features
-    value = sum(float(w.numel() // w.shape[1]) ** 0.5 * w.detach().norm(dim=0).sum() for w in (model[3].weight, model[5].weight))
+    value = sum(
+        float(w.numel() // w.shape[1]) ** 0.5 * w.detach().norm(dim=0).sum() for w in (model[3].weight, model[5].weight)
+    )
     assert attachment.terms()["CoupledGroupLasso"] == pytest.approx(0.03 * value.item(), rel=1e-6)
 
 
