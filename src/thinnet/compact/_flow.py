@@ -134,7 +134,10 @@ class Flow:
             return
         name = self.trace.names.get(source[0]) if source and isinstance(source[0], fx.Node) else None
         named = None if name is None or source is None else (name, source[1])
-        self.reads.append(Read(call, labels, silent, weight, outputs, fold, rescale, named))
+        # labels are small and stay where Python is; what the model's device has found out comes to them
+        taken = None if weight is None else weight.cpu()
+        amounts = None if fold is None else dataclasses.replace(fold, amounts=fold.amounts.cpu())
+        self.reads.append(Read(call, labels, silent.cpu(), taken, outputs, amounts, rescale, named))
 
     def length(self, name: str, dim: int) -> int:
         """The length of a parameter's dimension."""

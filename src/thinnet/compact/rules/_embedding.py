@@ -54,7 +54,7 @@ def _(call: Call, flow: Flow) -> Axes:
     axes = flow.singles(call["self"])
     flow.pin([axis for axis in axes if axis.dims[0] in indexed], call, BY_NUMBER)
     shape = call.shape("self")
-    indices = [None if node is None else call.part(node).data for node in call["indices"]]
+    indices = [None if node is None else call.part(node).data.cpu() for node in call["indices"]]
     free = [axis for axis in axes if axis.dims[0] not in indexed]
     moved = [axis.moved(shape, lambda full: torch.ops.aten.index(full, indices)) for axis in free]
     return tuple(axis for axis in moved if axis.dims)
