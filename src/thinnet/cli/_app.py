@@ -12,6 +12,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_w
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, alone on stdout.")]
+Model = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that thinnet fit wrote.", show_default=False)]
 TimeLimit = Annotated[float, typer.Option(min=1.0, help="Seconds to train.", metavar="SECONDS")]
 Seed = Annotated[int, typer.Option(min=0, help="Starts the same networks; how far they get depends on the time.")]
 
@@ -81,9 +82,7 @@ def fit(
 
 @app.command()
 def predict(
-    model: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder that thinnet fit wrote.", show_default=False)
-    ],
+    model: Model,
     table: Annotated[
         Path,
         typer.Argument(metavar="TABLE", help="A table with the columns of the training table.", show_default=False),
@@ -102,6 +101,56 @@ def predict(
     from thinnet.cli._predict import predict_table
 
     predict_table(model, table, out, json=json)
+
+
+@app.command()
+def compact(
+    model: Model,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the smaller model; else DIR-compact beside it.", metavar="DIR2", show_default=False
+        ),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a saved model smaller: the same predictions without the nodes that regularization made unnecessary.
+
+    Nodes whose weights are exactly zero go, and inputs that a network does not
+    read. The model in DIR stays as it is, unless --out names that very folder:
+    then it is replaced in one step.
+    """
+    from thinnet.cli._compact import compact_model
+
+    compact_model(model, out, json=json)
+
+
+@app.command()
+def export(
+    model: Model,
+    form: Annotated[str, typer.Option("--format", help="onnx.", metavar="FORMAT")] = "onnx",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write there; else DIR.onnx beside the folder.", metavar="FILE", show_default=False),
+    ] = None,
+    dates_as_days: Annotated[
+        bool,
+        typer.Option("--dates-as-days", help="Take columns of dates as days since 1970-01-01, else they are refused."),
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a saved model, preprocessing included, as one file for any runtime.
+
+    An ONNX file takes the columns of a table as they are: numbers as float64, NaN
+    where missing, and categories as text, empty where missing. It is run beside
+    the model on made-up rows first, and must predict the same. A model that
+    thinnet compact made smaller gives a smaller file.
+    """
+    from thinnet.cli._export import export_model
+
+    export_model(model, form, out, dates_as_days=dates_as_days, json=json)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from thinnet.cli._errors import InputError, from_user
 from thinnet.cli._fit import check_columns
-from thinnet.cli._near import near
+from thinnet.cli._model import check_model
 from thinnet.cli._read import read_table, suffix
 from thinnet.cli._write import check_place, to_stdout, write_table
 
@@ -21,10 +21,7 @@ def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) ->
     """Predict a table's rows with a saved model, to a file or to stdout."""
     if out is not None:
         check_target(out)
-    if not folder.is_dir():
-        what = "is a file, not" if folder.exists() else "is not"
-        folders = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
-        raise InputError(f"{folder} {what} a model folder. {near(folder.name, folders)}".rstrip())
+    check_model(folder)
     frame = read_table(table)
 
     from thinnet import tabular

@@ -3,6 +3,7 @@
 Needs the extra: pip install "thinnet[tabular]".
 """
 
+from thinnet.tabular._compacted import CompactedTable
 from thinnet.tabular._estimators import ThinNetClassifier, ThinNetRegressor
 from thinnet.tabular._folder import ModelFolderError, check_destination
 from thinnet.tabular._progress import Progress
@@ -10,6 +11,7 @@ from thinnet.tabular._saving import load
 from thinnet.tabular._target import infer_task
 
 __all__ = [
+    "CompactedTable",
     "ModelFolderError",
     "Progress",
     "ThinNetClassifier",

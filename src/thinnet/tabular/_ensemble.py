@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from thinnet.ensemble import greedy_selection, sharpened, temperature
 from thinnet.stack import Stack
+from thinnet.tabular._blocks import Blocks
 from thinnet.tabular._training import Floats, Problem, Trained, predict
 
 
@@ -20,13 +21,13 @@ class Ensemble:
     """The mixes that greedy selection chose, every fold's member of each.
 
     Attributes:
-        stack: members, mix by mix, fold by fold.
+        stack: members, mix by mix, fold by fold; or those that are alike block by block, once they were compacted.
         weights_K: weight of every member; sums to 1.
         temperatures_K: what every member's logits are divided by; None for regression.
         temperature: what the log of the mixture is divided by.
     """
 
-    stack: Stack
+    stack: Stack | Blocks
     weights_K: Floats
     temperatures_K: Floats | None
     temperature: float = 1.0

@@ -19,8 +19,8 @@ import skops.io
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
-FORMAT = 1
-"""The version of the folder's layout that this library writes, and the newest that it reads."""
+FORMAT = 2
+"""The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths."""
 
 Content = Literal["weights.safetensors", "preprocessing.skops"]
 
@@ -71,7 +71,7 @@ class Card(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     kind: Literal["thinnet model"] = "thinnet model"
-    format: int = FORMAT
+    format: int = 1
     library: str
     estimator: str
     params: dict[str, JsonValue]

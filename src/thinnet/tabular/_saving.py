@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 import thinnet
 from thinnet.report import Curve, Weights
-from thinnet.stack import Member, Stack
+from thinnet.tabular._blocks import from_folder, to_folder
 from thinnet.tabular._ensemble import Ensemble
 from thinnet.tabular._folder import Card, ModelFolderError, read_folder, write_folder
 from thinnet.tabular._spread import Spread
@@ -37,12 +36,10 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
     params["hidden"] = [int(units) for units in params["hidden"]]
     if isinstance(params["random_state"], np.random.RandomState):
         params["random_state"] = None  # its state at the time of the fit is gone
-    stack: Stack = estimator.ensemble_.stack
+    settings, tensors = to_folder(estimator.ensemble_.stack)
     payload: dict[str, Any] = {name: getattr(estimator, name) for name in _PLAIN if hasattr(estimator, name)}
+    payload |= settings
     payload |= {
-        "activation": stack.activation,
-        "sizes": list(stack.sizes),
-        "dropout": [m.dropout for m in stack.members],
         "weights": estimator.ensemble_.weights_K.tolist(),
         "temperature": estimator.ensemble_.temperature,
         "leaderboard": _no_nan(estimator.leaderboard_.to_dict("list")),
@@ -56,13 +53,17 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         payload["classes_"], payload["classes_dtype"] = estimator.classes_.tolist(), estimator.classes_.dtype.str
     if hasattr(estimator, "spread_"):
         payload["spread"] = asdict(estimator.spread_)
-    tensors: dict[str, Tensor] = {f"stack.{name}": p.detach() for name, p in stack.named_parameters()}
     for i, shown in enumerate(estimator.shown_weights_):
         tensors |= {
             f"shown.{i}.{layer}": torch.from_numpy(np.ascontiguousarray(w)) for layer, w in shown.layers.items()
         }
     card = Card(
-        library=thinnet.__version__, estimator=type(estimator).__name__, params=_plain(params), payload=_plain(payload)
+        # the oldest format that holds it, so that older versions read what they can
+        format=2 if "blocks" in settings else 1,
+        library=thinnet.__version__,
+        estimator=type(estimator).__name__,
+        params=_plain(params),
+        payload=_plain(payload),
     )
     return write_folder(path, card, tensors, {"schema": estimator.schema_, "encoder": estimator.encoder_})
 
@@ -102,14 +103,9 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
         estimator.classes_ = np.array(payload["classes_"], dtype=np.dtype(payload["classes_dtype"]))
     else:
         estimator.spread_ = Spread(**payload["spread"])
-    inputs, *hidden, outputs = payload["sizes"]
-    members = [Member(dropout=rate) for rate in payload["dropout"]]
-    stack = Stack(members, in_features=inputs, hidden=hidden, out_features=outputs, activation=payload["activation"])
-    for name, parameter in stack.named_parameters():
-        parameter.data.copy_(folder.tensors[f"stack.{name}"])
-    stack.requires_grad_(False).eval()
+    network = from_folder(payload, folder.tensors)
     temperatures_K = np.array(payload["temperatures"]) if "temperatures" in payload else None
-    estimator.ensemble_ = Ensemble(stack, np.array(payload["weights"]), temperatures_K, payload["temperature"])
+    estimator.ensemble_ = Ensemble(network, np.array(payload["weights"]), temperatures_K, payload["temperature"])
     estimator.schema_, estimator.encoder_ = folder.objects["schema"], folder.objects["encoder"]
     estimator.leaderboard_ = pd.DataFrame(payload["leaderboard"]).fillna({"train": np.nan, "held_out": np.nan})
     estimator.curves_ = [Curve(**_with_nan(curve)) for curve in payload["curves"]]

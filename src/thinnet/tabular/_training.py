@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
@@ -324,7 +324,7 @@ class Training:
 
 
 @torch.no_grad()
-def predict(stack: Stack, x_ND: Tensor, members: slice = slice(None)) -> Tensor:
+def predict(stack: nn.Module, x_ND: Tensor, members: slice = slice(None)) -> Tensor:
     """Outputs of a run of members for any number of rows, (K, N, C)."""
     return torch.cat([stack(rows, members) for rows in torch.split(x_ND, _ROWS_AT_A_TIME)], dim=1)
 
