@@ -1,0 +1,1 @@
+"""Networks drawn at random, on which compaction has to be right whatever they are."""
