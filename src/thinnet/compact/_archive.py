@@ -21,8 +21,8 @@ def export_archive(model: nn.Module, example_inputs: ExampleInputs, path: str | 
     where the number of rows is free, on other numbers of rows: :math:`\max |y' - y| \le t \max |y|` for every output y,
     with t = 1e-5 in float32 and 1e-9 in float64. The example inputs are not in the file.
 
-    `torch.export.load(path).module()` is the model again, with the same arguments and outputs. Load archives from
-    sources that you trust only: torch reads weights as plain bytes, but unpickles whatever an archive marks as pickled.
+    `torch.export.load(path).module()` is the model again, with the same arguments and outputs. The file holds no
+    pickle, but one of another source may, and `torch.export.load` then executes it: load archives that you trust only.
 
     Args:
         model: any module in eval mode that `torch.export` can trace.
