@@ -298,3 +298,15 @@ def test_under_any_mode_of_gradients(mode: Callable[[], Any]) -> None:
     assert small[0].out_features == 4
     small(x).sum().backward()
     assert small[0].weight.grad is not None
+
+
+def test_a_layer_of_constants_leaves_one_node_and_equal_outputs() -> None:
+    """The node that stays also stands for those that went, whose gradients it does not have."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 2), nn.SiLU(), nn.Linear(2, 2), nn.SiLU(), nn.Linear(2, 1)).double().eval()
+    with torch.no_grad():
+        model[0].weight.zero_()
+    small, report = tn.compact(model, torch.randn(5, 3, dtype=torch.float64))
+    assert report.parameters == (17, 8)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    torch.testing.assert_close(small(x), model(x))

@@ -19,7 +19,7 @@ from thinnet.compact._trace import trace
 def decision(**kept: dict[int, Tensor]) -> object:
     from thinnet.compact._decide import Decision
 
-    return Decision({name.replace("_", "."): dims for name, dims in kept.items()}, {}, {}, torch.zeros(0))
+    return Decision({name.replace("_", "."): dims for name, dims in kept.items()}, {}, {}, torch.zeros(0), frozenset())
 
 
 def mlp(dtype: torch.dtype = torch.float64) -> nn.Sequential:

@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from torch import fx, nn
 
-from thinnet.compact._exported import Exported, NotExportableError, quiet, written
+from thinnet.compact._exported import Exported, NotExportableError, written
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._ports import ports
 from thinnet.compact._program import attempts, program, readable, reason, trials, worst
 from thinnet.compact._prove import run, tolerance
+from thinnet.compact._quiet import quiet
 
 
 def export_archive(model: nn.Module, example_inputs: ExampleInputs, path: str | Path) -> Exported:

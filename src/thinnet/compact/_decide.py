@@ -22,12 +22,14 @@ class Decision:
         folds: per bias: what constants that went are added to it, shape (out,).
         widths: per normalization whose mean of squares runs over fewer elements: their number before and now.
         gone: True for labels that go, by root.
+        tokens: parameters with a slice that stays only because a layer needs one node.
     """
 
     kept: dict[str, dict[int, Tensor]]
     folds: dict[str, Tensor]
     widths: dict[str, tuple[int, int]]
     gone: Tensor
+    tokens: frozenset[str]
 
     def __bool__(self) -> bool:
         return bool(self.kept)
@@ -39,13 +41,15 @@ def decide(flow: Flow) -> Decision:
     Everything that is not pinned goes at first; then whatever somebody who stays reads comes back, until nothing
     changes. What is left of a set that only reads itself goes with it.
     """
-    pinned = set(flow.labels.pins())
+    pinned, tokens = set(flow.labels.pins()), set[int]()
     while True:
         gone = _largest(flow, pinned)
-        missed = set(_emptied(flow, gone)) or set(_uneven(flow, gone))
+        emptied = set(_emptied(flow, gone))
+        missed = emptied or set(_uneven(flow, gone))
         if not missed:
             break
         pinned |= missed
+        tokens |= emptied
     kept = {name: _kept(flow, dims, gone) for name, dims in flow.parameters.items()}
     return Decision(
         kept={name: dims for name, dims in kept.items() if dims},
@@ -56,6 +60,7 @@ def decide(flow: Flow) -> Decision:
             if read.rescale is not None and bool(gone[flow.labels.roots(read.labels)].any())
         },
         gone=gone,
+        tokens=frozenset(name for name, dims in flow.parameters.items() if _carries(flow, dims, tokens)),
     )
 
 
@@ -113,6 +118,11 @@ def _uneven(flow: Flow, gone: Tensor) -> Iterator[int]:
 def _kept(flow: Flow, dims: tuple[Tensor | None, ...], gone: Tensor) -> dict[int, Tensor]:
     going = {dim: gone[flow.labels.roots(labels)] for dim, labels in enumerate(dims) if labels is not None}
     return {dim: torch.nonzero(~mask).flatten() for dim, mask in going.items() if bool(mask.any())}
+
+
+def _carries(flow: Flow, dims: tuple[Tensor | None, ...], labels: set[int]) -> bool:
+    """Whether one of the labels is among those of a parameter."""
+    return any(not labels.isdisjoint(flow.labels.roots(found).tolist()) for found in dims if found is not None)
 
 
 def _folds(flow: Flow, gone: Tensor) -> dict[str, Tensor]:

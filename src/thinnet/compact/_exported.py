@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
-import logging
 import os
 import secrets
 import shutil
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,19 +99,6 @@ def written(path: str | Path, what: str) -> Iterator[Path]:
         os.replace(partial, place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without what torch prints, logs and warns of while it traces: what matters is in its errors."""
-    before = logging.root.manager.disable
-    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(before)
 
 
 def required(*names: str) -> list[ModuleType]:

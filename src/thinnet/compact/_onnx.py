@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
-from thinnet.compact._exported import Exported, NotExportableError, Port, quiet, required, written
+from thinnet.compact._exported import Exported, NotExportableError, Port, required, written
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._ports import ports
 from thinnet.compact._program import attempts, program, readable, reason, trials, worst
 from thinnet.compact._prove import outputs_of, run, tolerance
+from thinnet.compact._quiet import quiet
 from thinnet.compact._session import Session
 
 _LEAST = 1e-4

@@ -13,9 +13,10 @@ from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from thinnet.compact._check import check
 from thinnet.compact._errors import NotCompactableError
-from thinnet.compact._exported import NotExportableError, quiet
+from thinnet.compact._exported import NotExportableError
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._prove import RANDOM, distance, outputs_of, run
+from thinnet.compact._quiet import quiet
 from thinnet.compact._trace import plain_attention
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -105,7 +105,10 @@ def _in_float64(
         (_difference(b, narrow, given.double()) for b, given in zip(before, tried, strict=True)), key=lambda d: d.size
     )
     try:
-        gradients = gradients_apart(wide, narrow, tried[0].double(), decision.kept, set(decision.widths))
+        # weights that were rescaled have rescaled gradients; those of a node that stands for an emptied layer also came
+        # through the others
+        but = {f"{path}.weight" for path in decision.widths} | decision.tokens
+        gradients = gradients_apart(wide, narrow, tried[0].double(), decision.kept, but)
     except RuntimeError:
         gradients = None
     return exact, gradients

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from collections.abc import Set
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ def distance(a: Tensor, b: Tensor) -> float:
     return difference / scale if scale else difference
 
 
-def gradients_apart(model: nn.Module, small: nn.Module, inputs: Inputs, kept: Kept, scaled: set[str]) -> Difference:
+def gradients_apart(model: nn.Module, small: nn.Module, inputs: Inputs, kept: Kept, but: Set[str]) -> Difference:
     """The largest relative difference of gradients of inputs and of what stays of the parameters.
 
     Args:
@@ -81,12 +82,12 @@ def gradients_apart(model: nn.Module, small: nn.Module, inputs: Inputs, kept: Ke
         small: the same after.
         inputs: what both are called with.
         kept: what stays of each parameter.
-        scaled: modules whose weights were rescaled, so that their gradients are, too.
+        but: parameters that are left out.
     """
     before, after = (_gradients(m, inputs) for m in (model, small))
     worst = Difference(0.0, "nowhere")
     for name, gradient in before.items():
-        if name.rpartition(".")[0] in scaled:
+        if name in but:
             continue
         other = after.get(name)
         if other is None:

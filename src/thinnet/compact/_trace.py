@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +19,7 @@ from torch.utils import _pytree as pytree
 from thinnet.compact._blame import blame
 from thinnet.compact._errors import NotCompactableError
 from thinnet.compact._inputs import Inputs
+from thinnet.compact._quiet import quiet
 
 _WHOLE = (
     *("linear", "matmul", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"),
@@ -94,7 +92,7 @@ def trace(model: nn.Module, inputs: Inputs, what: str = "compact") -> Trace:
         NotCompactableError: it cannot be traced; torch's own reason and line are in the message.
     """
     program, how = _export(model, inputs, what)
-    with _silence():
+    with quiet():
         program = program.run_decompositions(_decompositions())
     tensors = {**dict(model.named_buffers(remove_duplicate=False)), **program.constants}
     tensors |= dict(model.named_parameters(remove_duplicate=False))
@@ -144,7 +142,7 @@ def _export(model: nn.Module, inputs: Inputs, what: str) -> tuple[ExportedProgra
     errors = []
     for how, tracer in _TRACERS.items():
         try:
-            with torch.no_grad(), plain_attention(), _silence():
+            with torch.no_grad(), plain_attention(), quiet():
                 return tracer(model, inputs), how
         except Exception as error:
             errors.append(error)
@@ -165,20 +163,6 @@ _TRACERS: dict[str, Callable[[nn.Module, Inputs], ExportedProgram]] = {
     "torch.export": _by_export,
     "torch.export, strict": partial(_by_export, strict=True),
 }
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Without what torch prints and logs when a trace fails: the error says it."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        nowhere = io.StringIO()
-        with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _decompositions() -> dict[Any, Any]:

@@ -101,6 +101,4 @@ def _(call: Call, outcome: Tensor) -> Tensor:
 def _(call: Call, flow: Flow) -> Axes:
     # all elements alike: any of them can go with what they meet
     shape = flow.known[call.node].data.shape
-    return tuple(
-        Axis.along(dim, flow.labels.fresh(n), len(shape), alike=True) for dim, n in enumerate(shape) if n > 1
-    )
+    return tuple(Axis.along(dim, flow.labels.fresh(n), len(shape), alike=True) for dim, n in enumerate(shape) if n > 1)
