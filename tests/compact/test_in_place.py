@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
+from thinnet.errors import NoEffectWarning
 
 
 def network() -> nn.Sequential:
@@ -155,3 +156,129 @@ def test_callback_waits_for_its_share() -> None:
     silence(model)  # 3 of 21 structures
     assert not callback()
     assert model[0].out_features == 12
+
+
+def test_removals_are_one_recipe() -> None:
+    model, x = network(), data(0)[0]
+    first = copy.deepcopy(model).eval()
+    callback = tn.CompactCallback(model, x, at_least=0.0)
+    silence(model)
+    assert callback()
+    with torch.no_grad():
+        model[3].weight[:, [0, 4]] = 0
+        model[5].weight[:, 3] = 0
+    assert callback()
+    assert len(callback.reports) == 2
+    again = tn.rebuild(first, callback.recipe)
+    again.load_state_dict(model.state_dict())
+    assert (again[0].out_features, again[3].in_features, again[3].out_features) == (8, 8, 7)
+    torch.testing.assert_close(again(x), model.eval()(x), rtol=0, atol=0)
+
+
+def test_what_cannot_go_is_tried_once() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(6, 12), nn.Linear(12, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.relu(self.first(x)).view(-1, 3, 4).flatten(1))
+
+    model = Fixed()
+    callback = tn.CompactCallback(model, torch.randn(5, 6))
+    with torch.no_grad():
+        model.last.weight[:, :4] = 0
+    assert not callback()
+    assert callback._held == pytest.approx(1 / 3)
+    assert callback.reports == []
+
+
+def test_code_that_only_training_meets_holds_what_it_reads() -> None:
+    class Helped(nn.Module):
+        """A second head in training alone."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk, self.head, self.side = nn.Linear(4, 16), nn.Linear(16, 3), nn.Linear(16, 2)
+            self.inner = nn.Linear(3, 8)
+            self.last = nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+            hidden = torch.relu(self.trunk(x))
+            out = self.last(torch.relu(self.inner(self.head(hidden))))
+            return (out, self.side(hidden)) if self.training else out
+
+    model = Helped()
+    with torch.no_grad():
+        model.head.weight[:, :4] = 0
+        model.last.weight[:, :2] = 0
+    tn.compact_(model, torch.randn(5, 4))
+    assert model.training
+    assert model.trunk.out_features == 16
+    assert [out.shape for out in model(torch.randn(2, 4))] == [(2, 3), (2, 2)]
+
+
+def test_an_attachment_brings_its_optimizer() -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    attachment = tn.attach(model, tn.Plan({"5.weight": tn.L2(1e-3)}), optimizer)
+    silence(model)
+    step(model, optimizer, 0)
+    silence(model)
+    tn.compact_(model, data(0)[0], attachment=attachment)
+    step(model, optimizer, 1)
+
+
+def test_what_belongs_to_another_model_is_refused() -> None:
+    model, other = network(), network()
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
+    attachment = tn.attach(other, tn.Plan({"5.weight": tn.L2(1e-3)}), optimizer)
+    x = data(0)[0]
+    with pytest.raises(ValueError, match="compact_: `optimizer` steps no parameter of this model"):
+        tn.compact_(model, x, optimizer=optimizer)
+    with pytest.raises(ValueError, match="CompactCallback: `attachment` governs no parameter of this model"):
+        tn.CompactCallback(model, x, attachment=attachment)
+    with pytest.raises(ValueError, match="LBFGS keeps directions of all weights in one vector"):
+        tn.compact_(model, x, optimizer=torch.optim.LBFGS(model.parameters()))
+    with pytest.raises(TypeError, match=r"`optimizer` must be a torch\.optim\.Optimizer, got str"):
+        tn.compact_(model, x, optimizer="adam")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`at_least` must be a number"):
+        tn.CompactCallback(model, x, at_least="5%")  # type: ignore[arg-type]
+
+
+def test_a_plan_does_not_follow_to_a_copy_and_says_so() -> None:
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    tn.attach(model, tn.Plan({"5.weight": tn.L2(1e-3)}), optimizer)
+    silence(model)
+    with pytest.warns(NoEffectWarning, match="stays with the model of before"):
+        tn.compact(model.eval(), data(0)[0], optimizer=optimizer)
+
+
+def test_groups_with_biases_are_looked_at() -> None:
+    """Queries and keys of one head, which only their product reads: their biases belong to the group."""
+
+    class Scores(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.v = (nn.Linear(6, 6) for _ in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.scaled_dot_product_attention(self.q(x), self.k(x), self.v(x), scale=0.25)
+
+    model = Scores()
+    callback = tn.CompactCallback(model, torch.randn(2, 3, 6))
+    with torch.no_grad():
+        for layer in (model.q, model.k):
+            layer.weight[2], layer.bias[2] = 0, 0
+    assert callback()
+    assert model.q.out_features == model.k.out_features == 5
+
+
+def test_a_compiled_model_shrinks_inside() -> None:
+    model = network().eval()
+    silence(model)
+    compiled = torch.compile(model, backend="eager")
+    report = tn.compact_(compiled, data(0)[0])
+    assert "0.weight" in report.removed
+    assert model[0].out_features == 10

@@ -100,5 +100,5 @@ def test_another_model_is_refused(recipe: dict[str, object]) -> None:
 
 def test_a_model_that_is_compact_already_is_refused(recipe: dict[str, object]) -> None:
     once = tn.rebuild(dense(), recipe)
-    with pytest.raises(ValueError, match=r"0\.weight is \(5, 5\), too small for the recipe.*full size"):
+    with pytest.raises(ValueError, match=r"0\.weight is \(5, 5\), but the recipe.*full size"):
         tn.rebuild(once, recipe)

@@ -29,6 +29,11 @@ ATTACHED: weakref.WeakKeyDictionary[Optimizer, weakref.WeakSet[Attachment]] = we
 """Which attachments act inside an optimizer: nothing may act twice on one parameter."""
 
 
+def is_attached(optimizer: Optimizer) -> bool:
+    """Whether a plan acts inside this optimizer."""
+    return bool(ATTACHED.get(optimizer))
+
+
 class Attachment:
     """What `attach` returns: the handle of a plan at work.
 
@@ -61,6 +66,11 @@ class Attachment:
         )
         connections.put_on()
         ATTACHED.setdefault(optimizer, weakref.WeakSet()).add(self)
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer inside which it acts."""
+        return self._optimizer
 
     @property
     def scale(self) -> float:

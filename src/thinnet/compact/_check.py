@@ -8,6 +8,7 @@ from torch import nn
 from thinnet.compact._errors import NotCompactableError
 from thinnet.compact._inputs import Inputs
 from thinnet.compact._proof import repeats
+from thinnet.compact._prove import run
 
 
 def check(model: nn.Module, inputs: Inputs, what: str) -> None:
@@ -33,6 +34,10 @@ def check(model: nn.Module, inputs: Inputs, what: str) -> None:
         raise ValueError(
             f"{what}: {type(model).__name__} does not run on `example_inputs` ({type(error).__name__}: {error})."
         ) from error
+    if any(bool(out.isnan().any()) for out in run(model, inputs) if out.is_floating_point()):
+        raise NotCompactableError(
+            f"{what}: {type(model).__name__} returns NaN on `example_inputs`, so that nothing could be proven equal."
+        )
     if not repeated:
         raise NotCompactableError(
             f"{what}: {type(model).__name__} returns something else each time it is called in eval mode, so that no "

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import nn
 from torch.optim import Optimizer
@@ -17,14 +16,15 @@ from thinnet.compact._errors import NotCompactableError
 from thinnet.compact._evaluate import evaluate
 from thinnet.compact._flow import Flow, Stop
 from thinnet.compact._inputs import ExampleInputs, Inputs
-from thinnet.compact._optimizer import point_at
+from thinnet.compact._optimizer import check_optimizer, point_at
 from thinnet.compact._proof import Proof, prove, rounding
 from thinnet.compact._prove import run
-from thinnet.compact._repair import Attributes, Expected, Failure, repair_
+from thinnet.compact._repair import Attributes, Expected, Failure, in_training, repair_
 from thinnet.compact._report import Report, report_of
 from thinnet.compact._shrink import fold_, rescale_, shrink_
 from thinnet.compact._sizes import changes, shape_after
 from thinnet.compact._trace import operation, origin, trace
+from thinnet.plan._weights import unwrap
 
 _WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
 _MOST = 12
@@ -48,7 +48,6 @@ class Found:
     decision: Decision
     attributes: Attributes
     proof: Proof
-    seconds: float = field(default=0.0)
 
 
 def compact(
@@ -66,11 +65,12 @@ def compact(
     gradients, in the model's own precision (float32: 1e-5 of the largest output) and in float64 (1e-9).
 
     Args:
-        model: any module in eval mode that `torch.export` can trace. It is not changed.
+        model: any module in eval mode that `torch.export` can trace. It is not changed. Of a compiled one, the model
+            inside is made smaller.
         example_inputs: what it is called with: a tensor, a tuple of arguments or a dict of keyword arguments. Its
             shapes are those that the outcome is proven for.
         optimizer: an optimizer of the model's parameters; it steps the smaller model from now on, its state shrunk
-            alike.
+            alike. A plan that is attached to it stays with the model of before: attach it again.
 
     Returns:
         The smaller model, of the same class, and the report, which prints.
@@ -78,8 +78,12 @@ def compact(
     Raises:
         NotCompactableError: the model cannot be traced, its outputs are random or not equal afterwards; the message
             names where. Nothing was changed then.
-        ValueError: the model is in training mode, or the inputs are on another device or none at all.
+        ValueError: the model is in training mode, the inputs are on another device or none at all, or the optimizer is
+            of another model or one whose state cannot shrink (LBFGS).
         TypeError: the arguments are of another kind.
+
+    Warns:
+        NoEffectWarning: a plan is attached to the optimizer.
 
     Example:
         >>> import torch
@@ -95,6 +99,8 @@ def compact(
     """
     inputs = Inputs.of(example_inputs, "compact")
     check(model, inputs, "compact")
+    model = unwrap(model)
+    check_optimizer(optimizer, model, "compact")
     found = search(model, inputs)
     report = report_of(model, found.model, inputs, found.flow, found.decision, found.attributes, found.proof)
     if optimizer is not None:
@@ -104,7 +110,6 @@ def compact(
 
 def search(model: nn.Module, inputs: Inputs) -> Found:
     """The smallest model that is proven equal: what fails when it is run stays, and the rest is tried again."""
-    began = time.perf_counter()
     traced = trace(model, inputs)
     known = evaluate(traced)
     expected = Expected(run(model, inputs), rounding(model, traced))
@@ -120,8 +125,9 @@ def search(model: nn.Module, inputs: Inputs) -> Found:
         proof = None
         if failure is None:
             proof = prove(model, small, inputs, decision, traced)
-            if proof.holds:
-                return Found(small, flow, decision, attributes, proof, time.perf_counter() - began)
+            failure = in_training(model, small, inputs) if proof.holds else None
+            if proof.holds and failure is None:
+                return Found(small, flow, decision, attributes, proof)
         if not _stop(stops, model, failure, repaired, lengths):
             break
     reason = failure.message if failure else str(proof)
@@ -144,7 +150,9 @@ def _stop(
         name for name in (*lengths, *repaired) if not type(model.get_submodule(name)).__module__.startswith("torch.nn")
     }
     suspects = {failure.module} if failure else {n for n in own if n not in stops} or own
-    reason = f"a size is written in its code ({failure.line})" if failure else "outputs differed without it"
+    reason = "outputs differed without it" if failure is None else "a size is written in its code"
+    if failure is not None and failure.line:
+        reason += f" ({failure.line})"
     changed = False
     for name in suspects:
         before = stops.get(name)

@@ -16,7 +16,7 @@ from thinnet.compact._evaluate import is_elementwise
 from thinnet.compact._labels import Labels, Pin
 from thinnet.compact._read import Fold, Read, Rescale
 from thinnet.compact._trace import Trace, operation, origin
-from thinnet.compact.rules import LABELLING, Call, Known, labelling_of_elementwise
+from thinnet.compact.rules import LABELLING, Call, labelling_of_elementwise
 
 
 @dataclass(frozen=True)
@@ -194,11 +194,10 @@ class Flow:
             self.axes[node] = found[place] if isinstance(found, list) and isinstance(place, int) else ()
             return
         call = Call(node, self.known)
-        outcome = self.known[node]
-        if outcome is None:
+        if self.known[node] is None:
             return  # an assertion of the tracer's own
         stop = self._stops.get(origin(node).module)
-        if stop is not None and (stop.everything or sizes(call, outcome)):
+        if stop is not None and (stop.everything or call.name in _SIZED):
             for operand in call.operands():
                 self.pin(self.axes.get(operand, ()), call, stop.reason)
         rule = LABELLING.get(call.name)
@@ -215,12 +214,11 @@ class Flow:
         self.axes[node] = ()
 
 
-def sizes(call: Call, outcome: Any) -> bool:
-    """Whether a call names sizes of its outcome in numbers."""
-    return isinstance(outcome, Known | tuple) and any(
-        isinstance(argument, list | tuple) and any(isinstance(n, int) and n > 1 for n in argument)
-        for argument in call.arguments.values()
-    )
+_SIZED = (
+    *("view", "_unsafe_view", "reshape", "unflatten", "expand", "repeat", "tile", "slice", "narrow", "split"),
+    *("split_with_sizes", "full", "zeros", "ones", "empty", "new_zeros", "new_ones", "new_full", "new_empty"),
+)
+"""Operations that are told sizes, or numbers of slices."""
 
 
 def _flat(axes: Any) -> list[Axis]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -13,10 +15,11 @@ from thinnet.compact._errors import NotCompactableError
 from thinnet.compact._groups import groups
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._modes import in_eval
-from thinnet.compact._optimizer import shrink_state_
-from thinnet.compact._report import Report, report_of
+from thinnet.compact._optimizer import check_optimizer, shrink_state_
+from thinnet.compact._report import Report, composed, report_of
 from thinnet.compact._shrink import set_attributes, tensor_of
 from thinnet.penalties import CoupledGroupLasso
+from thinnet.plan._weights import unwrap
 
 
 def compact_(
@@ -35,7 +38,8 @@ def compact_(
     Args:
         model: any module that `torch.export` can trace.
         example_inputs: what it is called with: a tensor, a tuple of arguments or a dict of keyword arguments.
-        optimizer: its optimizer: momenta and the like lose the same slices.
+        optimizer: its optimizer: momenta and the like lose the same slices. An optimizer that has stepped the model and
+            is not given here will fail at its next step. None is enough with an attachment, which knows its own.
         attachment: what `attach` returned for it: groups that span parameters are renumbered.
 
     Returns:
@@ -55,7 +59,8 @@ def compact_(
         >>> model[2].weight.shape, model.training
         (torch.Size([2, 2]), True)
     """
-    inputs = Inputs.of(example_inputs, "compact_")
+    inputs, optimizer = Inputs.of(example_inputs, "compact_"), _checked(model, optimizer, attachment, "compact_")
+    model = unwrap(model)
     with in_eval(model):
         check(model, inputs, "compact_")
         found = search(model, inputs)
@@ -72,11 +77,28 @@ def compact_(
     return report
 
 
+def _checked(
+    model: nn.Module, optimizer: Optimizer | None, attachment: Attachment | None, what: str
+) -> Optimizer | None:
+    """The optimizer, that of the attachment if none is given; what is of another model is refused."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{what}: `model` must be a torch.nn.Module, got {type(model).__name__}.")
+    if attachment is not None and not isinstance(attachment, Attachment):
+        raise TypeError(f"{what}: `attachment` must be what tn.attach returned, got {type(attachment).__name__}.")
+    own = {id(p) for p in model.parameters()}
+    if attachment is not None and not any(id(binding.parameter) in own for binding in attachment.bindings):
+        raise ValueError(f"{what}: `attachment` governs no parameter of this model; give the model's own.")
+    optimizer = attachment.optimizer if optimizer is None and attachment is not None else optimizer
+    check_optimizer(optimizer, model, what)
+    return optimizer
+
+
 class CompactCallback:
     """Removes dead structures between epochs, so that training becomes faster as it goes.
 
     Call it at the end of each epoch. It looks at the weights that read each structure, which costs next to nothing, and
-    compacts in place when enough of them have become zero since the last time.
+    compacts in place when enough of them have become zero since the last time, which costs a trace and the proof:
+    seconds, more for large models. What is still dead at the end of training is for `compact`.
 
     Args:
         model: the model in training.
@@ -87,6 +109,7 @@ class CompactCallback:
 
     Attributes:
         reports: what each removal did, in order.
+        recipe: all removals as one, for `rebuild` of a model in its first size.
 
     Raises:
         ValueError: `at_least` is not between 0 and 1.
@@ -114,24 +137,36 @@ class CompactCallback:
         attachment: Attachment | None = None,
         at_least: float = 0.05,
     ) -> None:
+        if isinstance(at_least, bool) or not isinstance(at_least, int | float):
+            raise TypeError(f"CompactCallback: `at_least` must be a number, got {at_least!r}.")
         if not 0 <= at_least <= 1:
             raise ValueError(f"CompactCallback: `at_least` must be between 0 and 1, got {at_least}.")
         self.reports: list[Report] = []
-        self._model, self._inputs, self._optimizer, self._attachment = model, example_inputs, optimizer, attachment
-        self._at_least = at_least
+        self.recipe: dict[str, Any] | None = None
+        self._optimizer = _checked(model, optimizer, attachment, "CompactCallback")
+        self._model, self._inputs, self._attachment = unwrap(model), example_inputs, attachment
+        self._at_least, self._held = at_least, 0.0
         self._structures: CoupledGroupLasso | None = groups(model, example_inputs)
 
     def __call__(self) -> bool:
         """Look, and remove what is dead; whether anything was removed."""
-        if self._structures is None or dead_share(self._model, self._structures) <= self._at_least:
+        if self._structures is None:
+            return False
+        dead = dead_share(self._model, self._structures)
+        if dead <= max(self._at_least, self._held):
             return False
         report = compact_(self._model, self._inputs, optimizer=self._optimizer, attachment=self._attachment)
+        if not report.removed:
+            self._held = dead  # what holds them now will hold them again
+            return False
         self.reports.append(report)
+        self.recipe = composed(self.recipe, report.recipe)
         try:
             self._structures = groups(self._model, self._inputs)
         except NotCompactableError:
             self._structures = None  # nothing is left that could go
-        return bool(report.removed)
+        self._held = 0.0 if self._structures is None else dead_share(self._model, self._structures)
+        return True
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
         """The same under the name that trainers call."""
@@ -143,8 +178,8 @@ def dead_share(model: nn.Module, structures: CoupledGroupLasso) -> float:
     """The share of structures of which every weight is zero."""
     live: dict[int, bool] = {}
     for name, (dim, numbers) in structures.members.items():
-        alive = (tensor_of(model, name) != 0).movedim(dim, 0).flatten(1).any(1).tolist()
-        for number, lives in zip(numbers, alive, strict=True):
+        alive = (tensor_of(model, name) != 0).movedim(dim, 0).reshape(len(numbers), -1).any(1)
+        for number, lives in zip(numbers, alive.tolist(), strict=True):
             if number >= 0:
                 live[number] = live.get(number, False) or lives
     return sum(not lives for lives in live.values()) / len(live)

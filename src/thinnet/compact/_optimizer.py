@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 
+from thinnet.attach import is_attached
 from thinnet.compact._shrink import Kept, sliced
+from thinnet.errors import NoEffectWarning
+
+
+def check_optimizer(optimizer: Optimizer | None, model: nn.Module, what: str) -> None:
+    """Refuse what is no optimizer of the model, or one whose state cannot shrink; `what` is for errors."""
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{what}: `optimizer` must be a torch.optim.Optimizer, got {type(optimizer).__name__}.")
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError(f"{what}: `optimizer` steps no parameter of this model; give the model's own.")
+    if isinstance(optimizer, LBFGS):
+        raise ValueError(
+            f"{what}: LBFGS keeps directions of all weights in one vector, which cannot shrink; leave it out here and "
+            "make a new one of the smaller model's parameters."
+        )
 
 
 def point_at(optimizer: Optimizer, model: nn.Module, small: nn.Module, kept: Kept) -> None:
     """Let an optimizer of `model` step `small`, which is smaller by `kept`, its state shrunk alike."""
+    if is_attached(optimizer):
+        warnings.warn(
+            "compact: a plan is attached to this optimizer and stays with the model of before; attachment.detach() and "
+            "tn.attach(small, plan, optimizer) again, or take tn.compact_, which keeps it.",
+            NoEffectWarning,
+            stacklevel=3,
+        )
     names = {id(p): name for name, p in model.named_parameters()}
     parameters = dict(small.named_parameters())
     shapes = {name: p.shape for name, p in model.named_parameters()}

@@ -18,6 +18,7 @@ from thinnet.compact._labels import Pin
 from thinnet.compact._table import table
 from thinnet.compact._trace import trace
 from thinnet.plan._layout import layout_of
+from thinnet.plan._weights import unwrap
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
         [('0', 4, 4), ('2', 0, 2)]
     """
     flow = potential_flow(model, example_inputs, "compactable")
-    pins = flow.labels.pins()
+    pins, read = flow.labels.pins(), {n for r in flow.reads for n in flow.labels.roots(r.labels).tolist()}
     layers = []
-    modules = dict(model.named_modules())
+    modules = dict(unwrap(model).named_modules())
     for name, dims in flow.parameters.items():
         path, _, attribute = name.rpartition(".")
         module = modules[path.partition(".parametrizations")[0]]
@@ -101,8 +102,8 @@ def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
         labels = dims[outputs]
         assert labels is not None
         roots = flow.labels.roots(labels)
-        free = torch.tensor([label not in pins for label in roots.tolist()])
-        why = None if bool(free.all()) else pins[int(roots[~free][0])]
+        free = torch.tensor([label in read and label not in pins for label in roots.tolist()])
+        why = None if bool(free.all()) else pins.get(int(roots[~free][0]), Pin("nothing", "this call", "reads it"))
         shown, kind = path if attribute == "weight" else name, type(module).__name__
         layers.append(Outputs(shown, kind, len(roots), int(free.sum()), len(torch.unique(roots[free])), why))
     return Potential(tuple(layers), obstacles(flow), flow.trace.how)
@@ -113,7 +114,7 @@ def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -
     inputs = Inputs.of(example_inputs, what)
     if not isinstance(model, nn.Module):
         raise TypeError(f"{what}: `model` must be a torch.nn.Module, got {type(model).__name__}.")
-    calm = copy.deepcopy(model).eval()
+    calm = copy.deepcopy(unwrap(model)).eval()
     check(calm, inputs, what)
     traced = trace(calm, inputs, what)
     return Flow(traced, evaluate(traced))

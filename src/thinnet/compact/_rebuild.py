@@ -48,21 +48,23 @@ def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
             f"rebuild: needs `report.recipe` of version {VERSION}, got "
             f"{recipe.get('version') if isinstance(recipe, Mapping) else type(recipe).__name__}."
         )
+    missing = [key for key in ("before", "kept", "attributes") if key not in recipe]
+    if missing:
+        raise ValueError(f"rebuild: the recipe lacks {', '.join(missing)}; it is no whole `report.recipe`.")
     kept = {
         name: {int(dim): torch.tensor(indices, dtype=torch.int64) for dim, indices in dims.items()}
         for name, dims in recipe["kept"].items()
     }
-    for name, dims in kept.items():
+    for name in kept:
         try:
-            shape = tensor_of(fresh_model, name).shape
+            shape = list(tensor_of(fresh_model, name).shape)
         except AttributeError as error:
             raise ValueError(f"rebuild: this model has no {name}; the recipe is of another one.") from error
-        for dim, indices in dims.items():
-            if dim >= len(shape) or (len(indices) and int(indices.max()) >= shape[dim]):
-                raise ValueError(
-                    f"rebuild: {name} is {tuple(shape)}, too small for the recipe, which is of another model or of one "
-                    "that was compacted already; build it in its full size."
-                )
+        if shape != list(recipe["before"][name]):
+            raise ValueError(
+                f"rebuild: {name} is {tuple(shape)}, but the recipe is of a model in which it is "
+                f"{tuple(recipe['before'][name])}; build it in its full size."
+            )
     model = copy.deepcopy(fresh_model)
     shrink_(model, kept, {})
     for path, values in recipe["attributes"].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import re
 import traceback
@@ -85,6 +86,21 @@ def repair_(
         else:
             return settled, failure
     return settled, None
+
+
+def in_training(model: nn.Module, small: nn.Module, inputs: Inputs) -> Failure | None:
+    """Where copies of a smaller model fail in training mode though the model does not: code that eval never meets."""
+    try:
+        run(copy.deepcopy(model).train(), inputs)
+    except Exception:
+        return None  # a batch too small for its statistics, say
+    learning = copy.deepcopy(small).train()
+    try:
+        run(learning, inputs)
+    except Exception as error:
+        place, message = blame(learning, error), traceback.format_exception_only(error)[-1].strip()
+        return Failure(place.module, place.line, f"in training mode: {message}", 0)
+    return None
 
 
 def _alike(

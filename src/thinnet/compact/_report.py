@@ -15,6 +15,7 @@ from thinnet.compact._inputs import Inputs
 from thinnet.compact._labels import Pin
 from thinnet.compact._proof import Proof
 from thinnet.compact._table import table
+from thinnet.compact.rules import Known
 
 VERSION = 1
 
@@ -48,6 +49,7 @@ class Report:
         removed: per parameter and buffer, per dimension: how many slices went.
         pinned: why the others stay, and how many slices of parameters each reason holds.
         proof: how equal outputs and gradients are.
+        answers: whether the outputs depend on the inputs at all.
         how: what traced the model.
         recipe: what makes the same of a model freshly built, see `rebuild`; JSON.
     """
@@ -59,6 +61,7 @@ class Report:
     removed: Mapping[str, Mapping[int, int]]
     pinned: Mapping[Pin, int]
     proof: Proof
+    answers: bool
     how: str
     recipe: dict[str, Any] = field(repr=False)
 
@@ -72,7 +75,11 @@ class Report:
         slow, fast = self.latency
         rows = [("layer", "kind", "before", "after")]
         rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
-        lines = [table(rows)] if self.layers else ["Nothing could go: no structure is zero whatever the input."]
+        lines = (
+            [table(rows)]
+            if self.layers
+            else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
+        )
         lines += [
             "",
             table(
@@ -87,6 +94,8 @@ class Report:
             "",
             f"Equal: {self.proof}. Traced by {self.how}.",
         ]
+        if not self.answers:
+            lines.append("The outputs no longer depend on the inputs: the strength was too large.")
         if self.pinned:
             lines += ["", "Never removable:"]
             ranked = sorted(self.pinned.items(), key=lambda item: -item[1])
@@ -133,15 +142,17 @@ def report_of(
         removed,
         obstacles(flow),
         proof,
+        any(bool(known.varies.any()) for node in flow.trace.outputs if isinstance(known := flow.known[node], Known)),
         flow.trace.how,
-        recipe_of(decision, attributes),
+        recipe_of(flow, decision, attributes),
     )
 
 
-def recipe_of(decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What `rebuild` needs, as JSON: slices that stay, attributes that change."""
+def recipe_of(flow: Flow, decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `rebuild` needs, as JSON: slices that stay, of which shapes, and attributes that change."""
     return {
         "version": VERSION,
+        "before": {name: list(flow.tensor(name).shape) for name in decision.kept},
         "kept": {
             name: {str(dim): indices.tolist() for dim, indices in dims.items()} for name, dims in decision.kept.items()
         },
@@ -150,6 +161,21 @@ def recipe_of(decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -
             for path, values in attributes.items()
         },
     }
+
+
+def composed(first: dict[str, Any] | None, then: dict[str, Any]) -> dict[str, Any]:
+    """Two recipes as one, the second of which is of a model that the first was made on."""
+    if first is None:
+        return then
+    kept = {name: dict(dims) for name, dims in first["kept"].items()}
+    for name, dims in then["kept"].items():
+        for dim, indices in dims.items():
+            known = kept.setdefault(name, {}).get(dim)
+            kept[name][dim] = indices if known is None else [known[i] for i in indices]
+    attributes = {path: dict(values) for path, values in first["attributes"].items()}
+    for path, values in then["attributes"].items():
+        attributes[path] = attributes.get(path, {}) | values
+    return {**then, "before": then["before"] | first["before"], "kept": kept, "attributes": attributes}
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -148,10 +148,11 @@ def _export(model: nn.Module, inputs: Inputs, what: str) -> tuple[ExportedProgra
             errors.append(error)
     first = errors[0]
     reason, place = str(first).strip().partition("\n\n")[0], blame(model, first)
+    cache = "A model of transformers is to be called with use_cache=False. " if "Cache" in reason else ""
     raise NotCompactableError(
         f"{what}: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
-        f"{type(first).__name__}: {reason} Control flow that depends on the values of tensors has no fixed graph: "
-        f"{what} the submodules around it one by one."
+        f"{type(first).__name__}: {reason} {cache}Control flow that depends on the values of tensors has no fixed "
+        f"graph: {what} the submodules around it one by one."
     ) from first
 
 
