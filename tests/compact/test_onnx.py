@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import thinnet as tn
 from thinnet.compact import _onnx, _session
-from thinnet.compact._exported import quiet
+from thinnet.compact._quiet import quiet
 from thinnet.compact._program import Trial, resized, worst
 
 
