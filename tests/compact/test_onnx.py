@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import thinnet as tn
 from thinnet.compact import _onnx, _session
-from thinnet.compact._quiet import quiet
 from thinnet.compact._program import Trial, resized, worst
+from thinnet.compact._quiet import quiet
 
 
 def run(path: Path, **given: Tensor) -> list[np.ndarray]:
