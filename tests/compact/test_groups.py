@@ -41,20 +41,24 @@ def test_the_model_keeps_its_mode_and_weights() -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
-@pytest.mark.parametrize("make", [lambda ps: torch.optim.SGD(ps, lr=0.05), lambda ps: torch.optim.Adam(ps, lr=0.01)])
-def test_training_ends_in_a_model_that_compacts(make: object) -> None:
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_training_ends_in_a_model_that_compacts(name: str) -> None:
+    """Channels that hardly anybody reads at first are the ones that go."""
     torch.manual_seed(0)
     model, x = Residual(), torch.randn(64, 3, 2, 2)
-    y = x.mean((2, 3)) @ torch.randn(3, 5)
-    y = y.argmax(1)
-    optimizer = make(model.parameters())
-    attachment = tn.attach(model, tn.Plan(tn.groups(model, x, strength=0.03)), optimizer)
-    for _ in range(300):
+    y = (x.mean((2, 3)) @ torch.randn(3, 5)).argmax(1)
+    with torch.no_grad():
+        for reader in (model.block, model.late, model.side):
+            reader.weight[:, :2] *= 1e-4
+    kind, lr = (torch.optim.SGD, 0.05) if name == "sgd" else (torch.optim.Adam, 1e-3)
+    optimizer = kind(model.parameters(), lr=lr)
+    attachment = tn.attach(model, tn.Plan(tn.groups(model, x, strength=0.3)), optimizer)
+    for _ in range(5):
         optimizer.zero_grad()
         nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
     dead = (model.late.weight.flatten(1).T == 0).reshape(6, -1).all(1)
-    assert 0 < int(dead.sum()) < 6
+    assert dead.tolist() == [True, True, False, False, False, False]
     small, report = tn.compact(model.eval(), x)
     assert small.stem.out_channels == 6 - int(dead.sum())
     assert report.removed["stem.weight"] == {0: int(dead.sum())}
