@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from . import _fixed, _functions, _joins, _layers, _movement  # noqa: F401 - importing enrols the operations
+from . import _fixed, _functions, _joins, _layers, _movement, _sequences  # noqa: F401 - importing enrols the operations
 from ._operation import OPERATIONS
 
 Root = Literal["rows", "sequence", "image", "signal", "tokens", "two"]
@@ -27,7 +28,8 @@ class Blueprint:
 
     Args:
         root: the kind of its inputs.
-        steps: the operations in order, each with the seed of its choices; one that fits no value is left out.
+        steps: the operations in order, each with the seed of its choices; one that fits no value is left out. The one
+            after a "start" takes an input.
         seed: of weights, and of what is zeroed.
         zeros: how likely it is that slices of a parameter are zeroed.
     """
@@ -63,8 +65,10 @@ class Network(nn.Module):
         values = list(example(blueprint.root))
         if blueprint.root == "tokens":
             self._grow(nn.Embedding(_WORDS, 6), (0,), values, "embedding")
-        for name, seed in blueprint.steps:
-            self._step(name, Random(seed), values)
+        inputs = len(values)
+        for (before, _), (name, seed) in itertools.pairwise((("", 0), *blueprint.steps)):
+            if name != "start":
+                self._step(name, Random(seed), values, inputs if before == "start" else len(values))
         taken = {place for places in self.places for place in places}
         draw = Random(blueprint.seed)
         for place in [place for place in range(len(values)) if place not in taken]:
@@ -82,9 +86,9 @@ class Network(nn.Module):
             values += found
         return tuple(values[place] for place in self.returned)
 
-    def _step(self, name: str, draw: Random, values: list[Tensor]) -> None:
-        """Try the latest values first, mostly."""
-        floating = [place for place, value in enumerate(values) if value.is_floating_point()]
+    def _step(self, name: str, draw: Random, values: list[Tensor], known: int) -> None:
+        """Try the latest of the first so many values first, mostly."""
+        floating = [place for place, value in enumerate(values[:known]) if value.is_floating_point()]
         order = floating[::-1]
         if draw.random() < 0.3:
             draw.shuffle(order)
@@ -102,7 +106,7 @@ class Network(nn.Module):
         step = step.double().eval()
         try:
             found = _several(step(*(values[place] for place in places)))
-        except (RuntimeError, ValueError, IndexError, TypeError):
+        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError):
             return False  # of a size that this operation does not take
         found = [value.detach() for value in found]
         fine = all(0 < v.numel() <= _LARGEST and 0 < v.ndim < 6 and bool(v.isfinite().all()) for v in found)

@@ -86,8 +86,38 @@ def test_other_dimensions_go_through(kept: Callable, reduce: Callable[[Tensor], 
     assert kept(model, normal(4, 6, 3)) == {**REST, "reader.weight": {1: [0, 2, 4]}}
 
 
+@pytest.mark.parametrize(
+    "reduce",
+    [
+        lambda x: x.sum(1),
+        lambda x: x.softmax(1),
+        lambda x: x.cumsum(1)[:, -1],
+        lambda x: torch.linalg.vector_norm(x, dim=1),
+        lambda x: x.logsumexp(1),
+    ],
+)
 @torch.no_grad()
-def test_a_zero_is_lost_behind_a_softmax_over_positions(kept: Callable) -> None:
-    """Zero everywhere means weight 1/6 everywhere: no zero, but a constant."""
-    model = silenced(lambda x: x.softmax(1), nn.Linear(5, 2))
+def test_a_constant_that_grows_with_the_sequence_stays(kept: Callable, reduce: Callable[[Tensor], Tensor]) -> None:
+    """A sum over six positions is no constant of the model: another sequence has seven."""
+    model = Reduced(reduce, nn.Linear(5, 2)).double()
+    model.up.weight[[1, 3]] = 0
+    assert kept(model, normal(4, 6, 3)) == {}
+
+
+@pytest.mark.parametrize("reduce", [lambda x: x.mean(1), lambda x: x.amax(1), lambda x: x.sort(1).values])
+@torch.no_grad()
+def test_a_constant_that_does_not_is_folded(kept: Callable, reduce: Callable[[Tensor], Tensor]) -> None:
+    model = Reduced(reduce, nn.Linear(5, 2)).double()
+    model.up.weight[[1, 3]] = 0
+    assert kept(model, normal(4, 6, 3)) == {**REST, "reader.weight": {1: [0, 2, 4]}}
+
+
+@torch.no_grad()
+def test_zeros_have_a_softmax_that_depends_on_their_number(kept: Callable) -> None:
+    assert kept(silenced(lambda x: x.softmax(1), nn.Linear(5, 2)), normal(4, 6, 3)) == {}
+
+
+@torch.no_grad()
+def test_zeros_sum_to_zero_at_any_length(kept: Callable) -> None:
+    model = silenced(lambda x: x.sum(1), nn.Linear(5, 2))
     assert kept(model, normal(4, 6, 3)) == {**REST, "reader.weight": {1: [0, 2, 4]}}

@@ -21,6 +21,12 @@ _TO_ONE = (
     *("sum", "mean", "amax", "amin", "prod", "var", "std", "max", "min", "argmax", "argmin", "any", "all"),
     *("logsumexp", "linalg_vector_norm", "norm", "var_mean", "count_nonzero", "median"),
 )
+_GROWING = (
+    *("sum", "prod", "logsumexp", "linalg_vector_norm", "norm", "count_nonzero", "cumsum", "cumprod"),
+    *("_softmax", "_log_softmax", "softmax", "log_softmax", "_safe_softmax"),
+)
+"""Those that make of one constant throughout what depends on how often it is there: twice as long, twice the sum."""
+
 _ALONG = ("_softmax", "_log_softmax", "softmax", "log_softmax", "cumsum", "cumprod", "_safe_softmax", "sort", "topk")
 
 
@@ -37,16 +43,19 @@ def _dims(call: Call) -> tuple[int, ...]:
 
 @knowledge(*_TO_ONE, *_ALONG)
 def _(call: Call, outcome: Any) -> Any:
-    varies = call.known("self").varies
-    dims = _dims(call)
+    varies, dims = call.known("self").varies, _dims(call)
+    # among activations; of a parameter there is as much whatever comes in
+    grows = call.name in _GROWING and bool(varies.any())
     if dims:
         varies = varies.any(dims, keepdim=True)
 
     def fit(part: Tensor) -> Tensor:
         if call.name in _ALONG:
             shape = [part.shape[d] if d in dims else n for d, n in enumerate(varies.shape)]
-            return varies.expand(shape)
-        return varies.reshape(part.shape)
+            found = varies.expand(shape)
+        else:
+            found = varies.reshape(part.shape)
+        return found | (part != 0) if grows else found
 
     return fit(outcome) if isinstance(outcome, Tensor) else tuple(fit(part) for part in outcome)
 
