@@ -44,8 +44,10 @@ SPARSE = Phase(epochs=6, lr=2e-3, beta=0.95, bf16=True)
 REFIT = Phase(epochs=4, lr=2e-3, schedule="one-cycle", bf16=True)
 ROWS: dict[str, dict[str, Any]] = {
     "ours, 1e-4": {"strength": 1e-4},
-    "ours, 2e-4": {"strength": 2e-4},
-    "torch-pruning": {"reg": 1e-3, "ratios": [0.2, 0.35, 0.5]},
+    "ours, 5e-4": {"strength": 5e-4},
+    "ours, 1e-3": {"strength": 1e-3},
+    "ours, 1.5e-3": {"strength": 1.5e-3},
+    "torch-pruning": {"reg": 1e-3, "ratios": [0.35, 0.5, 0.65]},
 }
 BATCHES = (1, 128)
 
