@@ -108,7 +108,7 @@ def test_values_are_right_and_what_varies_covers_all_that_does(function: Callabl
         (lambda x, m, r: (x * r).tanh() + r, [True, False, True, False]),
         (lambda x, m, r: F.layer_norm(x, (4,), r, r), [True, False, True, False]),
         (lambda x, m, r: F.batch_norm(x, r, r.square() + 1, r, r), [True, False, True, False]),
-        (lambda x, m, r: (x * r).mean(0), [True, False, True, False]),
+        (lambda x, m, r: (x * r).mean(0, keepdim=True), [True, False, True, False]),
         (lambda x, m, r: x + r, [False, False, False, False]),
     ],
 )
