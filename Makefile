@@ -8,8 +8,9 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/thinnet demo
 
+# One process a core, one thread a process: two threads that share a core with another process wait for each other.
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def few(examples: int):
 
 def state_of(network: nn.Module) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
     attributes = {
-        name: {k: v for k, v in vars(module).items() if isinstance(v, int | float | str | tuple | list)}
+        name: {k: v for k, v in vars(module).items() if isinstance(v, int | float | str | tuple)}
         for name, module in network.named_modules()
     }
     return copy.deepcopy(network.state_dict()), copy.deepcopy(attributes)

@@ -19,7 +19,7 @@ def rules_by_name(plan: tn.Plan, module: nn.Module) -> dict[str, tuple[tn.Rule, 
     return {binding.name: binding.rules for binding in plan.bind(module)}
 
 
-@pytest.mark.parametrize("key", ["*", "[02].*", lambda name, parameter: True], ids=str)
+@pytest.mark.parametrize("key", ["*", "[02].*", lambda name, parameter: True], ids=["all", "two", "predicate"])
 def test_it_governs_exactly_what_it_names(key: object) -> None:
     for rules in (GROUPS, {key: GROUPS}):
         assert rules_by_name(tn.Plan(rules), model()) == dict.fromkeys(MEMBERS, (GROUPS,))
