@@ -1,61 +1,68 @@
-"""The group lasso: whole outputs or whole inputs become exactly zero."""
+"""The group lasso: whole outputs, whole inputs or whole blocks of inputs become exactly zero."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from thinnet.penalties._base import Penalty, total
-from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, quotient, spread, stack_depth
-
-By = Literal["outputs", "inputs"]
+from thinnet.penalties._blocks import Blocks
+from thinnet.penalties._grouping import By, Grouping, refuse_outputs
+from thinnet.rule import Coupling, Strength, group_view, precise, quotient, roots, spread, stack_depth
 
 NEWTON_STEPS = 16
 """Enough for metrics that range over 12 decades inside a group; 2 to 4 do for one or two decades."""
 
 
-def group_lasso(w: Tensor, strength: Strength, *, by: By = "outputs") -> Tensor:
+def group_lasso(w: Tensor, strength: Strength, *, by: By = "outputs", blocks: Sequence[int] | None = None) -> Tensor:
     """The value s · Σ_g sqrt(size_g) · ‖w_g‖, a scalar; one a member where the strength is of shape `stack`."""
     depth = stack_depth(strength)
-    view, inside = group_view(precise(w), by, depth)
-    norms = total(group_norms(view, inside), depth)
-    return spread(_per_group(strength, view, inside), norms) * norms
+    view, groups = Grouping.of(w, by, blocks, depth)
+    norms = total(groups.scaled(1.0, view) * roots(groups.sum(view.square())), depth)
+    return spread(strength, norms) * norms
 
 
-def group_lasso_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None, *, by: By = "outputs") -> Tensor:
+def group_lasso_prox(
+    w: Tensor,
+    threshold: Strength,
+    metric: Tensor | None = None,
+    *,
+    by: By = "outputs",
+    blocks: Sequence[int] | None = None,
+) -> Tensor:
     """The proximal step: group g is zero where ‖D∘w_g‖ <= τ, and else D θ/(D θ + τ) · w_g, for τ = t · sqrt(size_g).
 
     Here t is `threshold`, D is `metric`, and θ, the norm of the outcome, solves Σ (D w / (D θ + τ))² = 1. Without a
     metric θ = ‖w_g‖ − τ.
     """
     depth = stack_depth(threshold)
-    z, inside = group_view(precise(w), by, depth)
-    tau = spread(_per_group(threshold, z, inside), z)
+    z, groups = Grouping.of(w, by, blocks, depth)
+    tau = groups.scaled(threshold, z)
     if metric is None:
-        norms = group_norms(z, inside)
+        norms = roots(groups.sum(z.square()))
         kept = (1 - quotient(tau, norms.clamp(min=torch.finfo(z.dtype).tiny))).clamp(min=0)
-        return (z * kept).reshape(w.shape).to(w.dtype)
+        return (z * groups.each(kept, 1.0)).reshape(w.shape).to(w.dtype)
     d, _ = group_view(precise(metric), by, depth)
-    q = quotient(tau, d)
-    theta = _outcome_norms(z, d, q, tau, inside)
+    q = quotient(groups.each(tau, 0.0) if isinstance(tau, Tensor) else tau, d)
+    theta = groups.each(_outcome_norms(z, d, q, tau, groups), 1.0)
     return (z / (q / theta).add_(1)).reshape(w.shape).to(w.dtype)
 
 
-def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, inside: tuple[int, ...]) -> Tensor:
-    """θ of every group of one parameter, whose weights lie in the dimensions `inside`, for q = τ/D."""
+def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, groups: Grouping) -> Tensor:
+    """θ of every group of one parameter, for q = τ/D."""
     pulls_squared, norms_squared = (d * z).square_(), z.square()
-    pulls, bends = _sum(pulls_squared, inside), _sum(pulls_squared.mul_(d), inside)
-    squares, tilts = _sum(norms_squared, inside), _sum(norms_squared.mul_(q), inside)
+    pulls, bends = groups.sum(pulls_squared), groups.sum(pulls_squared.mul_(d))
+    squares, tilts = groups.sum(norms_squared), groups.sum(norms_squared.mul_(q))
 
     def at(theta: Tensor) -> tuple[Tensor, Tensor]:
-        r = (q + theta).reciprocal_()
+        r = (q + groups.each(theta, 1.0)).reciprocal_()
         terms = (z * r).square_()
-        return _sum(terms, inside), _sum(terms.mul_(r), inside)
+        return groups.sum(terms), groups.sum(terms.mul_(r))
 
     return outcome_norms((pulls, bends, squares, tilts), tau, at)
 
@@ -92,16 +99,6 @@ def outcome_norms(
     return torch.where(gone, unpenalized, theta)
 
 
-def _sum(terms: Tensor, inside: tuple[int, ...]) -> Tensor:
-    """The sum over each group."""
-    return terms.sum(inside, keepdim=True)
-
-
-def _per_group(strength: Strength, view: Tensor, inside: tuple[int, ...]) -> Strength:
-    """The strength times sqrt(size_g), which makes groups of different sizes comparable."""
-    return strength * math.sqrt(math.prod(view.shape[dim] for dim in inside))
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupLasso(Penalty):
     r"""Drives whole groups of weights to exactly zero, so that nodes can be removed.
@@ -112,13 +109,19 @@ class GroupLasso(Penalty):
     leaves one input (`by="inputs"`, dimension 1); the kernel's dimensions of a convolution are inside the group. The
     gradient of a group that is zero is zero.
 
+    With `blocks`, a group is all that leaves the inputs of one number: the columns into which a category or a
+    piecewise-linear embedding was encoded enter or leave the network as one feature.
+
     Args:
         strength: s >= 0, a number or a tensor of shape `stack`.
         by: what a group belongs to, "outputs" by default.
+        blocks: for by="inputs": the number of the group of each input, -1 for none; None is a group for each. Weights
+            of no group are left alone.
 
     Raises:
-        ValueError: the strength is negative, NaN or infinite, or `by` is neither of the two.
-        TypeError: the strength is no number.
+        ValueError: the strength is negative, NaN or infinite, `by` is neither of the two, `blocks` stand beside
+            "outputs", or there is no group. When it meets weights: they have another number of inputs than `blocks`.
+        TypeError: the strength is no number, or `blocks` is no list of whole numbers.
 
     Example:
         >>> import torch
@@ -129,6 +132,9 @@ class GroupLasso(Penalty):
         >>> penalty.prox(w, step=1.25)  # the threshold is 1.25 · sqrt(4): half of the first norm, above the second
         tensor([[1.5000, 2.0000, 0.0000, 0.0000],
                 [0.0000, 0.0000, 0.0000, 0.0000]])
+        >>> blocks = tn.GroupLasso(1.0, by="inputs", blocks=[7, 7, -1, 2])
+        >>> blocks.value(torch.tensor([[3.0, 4.0, 9.0, 5.0]]))  # sqrt(2) · ‖(3, 4)‖ + sqrt(1) · ‖5‖
+        tensor(12.0711)
 
     References:
         M. Yuan, Y. Lin, Model Selection and Estimation in Regression with Grouped Variables, 2006.
@@ -138,22 +144,53 @@ class GroupLasso(Penalty):
 
     strength: Strength
     by: By = "outputs"
+    blocks: Sequence[int] | None = None
     smooth: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.by not in ("outputs", "inputs"):
             raise ValueError(f'GroupLasso: `by` must be "outputs" or "inputs", got {self.by!r}.')
+        if self.blocks is not None:
+            refuse_outputs(self.by)
+            object.__setattr__(self, "blocks", Blocks.of(self.blocks))
 
     @property
     def couples(self) -> Coupling:
         """What its groups belong to: `by`."""
         return self.by
 
+    def settings(self) -> dict[str, object]:
+        """See `Rule.settings`; without `blocks` where it is None."""
+        settings = super().settings()
+        blocks = settings.pop("blocks")
+        return settings if blocks is None else {**settings, "blocks": list(self.blocks or ())}
+
+    def check(self, name: str, shape: Sequence[int]) -> None:
+        """Refuse, by name, a weight of shape `(*stack, out, in, ...)` that has another number of inputs than `blocks`.
+
+        Args:
+            name: the weight's.
+            shape: its shape, as rules see it.
+        """
+        inputs = stack_depth(self.strength) + 1
+        if self.blocks is not None:
+            Blocks.of(self.blocks).check(name, shape, shape[inputs] if inputs < len(shape) else 0)
+
+    def alive(self, w: Tensor) -> Tensor:
+        """Which groups have a weight that is not zero: `(*stack, groups)`, blocks in the order of their numbers."""
+        depth = stack_depth(self.strength)
+        view, groups = Grouping.of(w, self.by, self.blocks, depth)
+        return (groups.sum((view != 0).long()) > 0).flatten(depth)
+
     def value(self, w: Tensor) -> Tensor:
         """See `Penalty.value`."""
-        return group_lasso(w, self.strength, by=self.by)
+        return group_lasso(w, self.strength, by=self.by, blocks=self.blocks)
 
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
         """See `Penalty.prox`."""
-        return group_lasso_prox(w, step * self.strength, metric, by=self.by)
+        return group_lasso_prox(w, step * self.strength, metric, by=self.by, blocks=self.blocks)
+
+    def __repr__(self) -> str:
+        settings = self.settings() | ({} if self.blocks is None else {"blocks": self.blocks})
+        return f"GroupLasso({', '.join(f'{k}={v!r}' for k, v in settings.items())})"

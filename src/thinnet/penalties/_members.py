@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from thinnet.penalties._group_numbers import group_numbers, group_slots, known_groups
+
 Memberships = Mapping[str, tuple[int, Sequence[int]]]
 """Per parameter: a dimension, and the number of the group of each index along it; -1 where it is in none."""
 
@@ -30,14 +32,13 @@ class Members(Mapping[str, tuple[int, tuple[int, ...]]]):
             )
         checked = {name: _checked(name, entry) for name, entry in members.items()}
         numbers = torch.cat([numbers for _, numbers in checked.values()]) if checked else torch.zeros(0)
-        known = torch.unique(numbers[numbers >= 0])
+        known = known_groups(numbers)
         if not known.numel():
             raise ValueError("CoupledGroupLasso: `members` has no group: every index is in none (-1).")
         self.groups = known.numel()
         self._plain = {name: (dim, tuple(numbers.tolist())) for name, (dim, numbers) in checked.items()}
         self._slots = {
-            (name, torch.device("cpu")): torch.where(numbers < 0, self.groups, torch.searchsorted(known, numbers))
-            for name, (_, numbers) in checked.items()
+            (name, torch.device("cpu")): group_slots(numbers, known) for name, (_, numbers) in checked.items()
         }
 
     @classmethod
@@ -87,17 +88,5 @@ def _checked(name: object, entry: object) -> tuple[int, Tensor]:
     dim, numbers = entry
     if isinstance(dim, bool) or not isinstance(dim, int) or dim < 0:
         raise TypeError(f"CoupledGroupLasso: the dimension of {name} must be a whole number >= 0, got {dim!r}.")
-    try:
-        found = torch.as_tensor(numbers)
-    except (TypeError, ValueError, RuntimeError):
-        found = torch.zeros(())
-    if found.ndim != 1 or found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise TypeError(
-            f"CoupledGroupLasso: the group numbers of {name} must be a list of whole numbers, one for each index "
-            f"along dimension {dim}, got {numbers!r}."
-        )
-    if bool((found < -1).any()):
-        raise ValueError(
-            f"CoupledGroupLasso: the group numbers of {name} must be >= 0, or -1 for none, got {int(found.min())}."
-        )
-    return dim, found.to("cpu", torch.int64, copy=True)
+    whose, each = f"CoupledGroupLasso: the group numbers of {name}", f"index along dimension {dim}"
+    return dim, group_numbers(whose, each, numbers)
