@@ -12,6 +12,7 @@ FLOORS = [
     {"plan"},
     {"attach", "stack", "ensemble"},
     {"compact"},
+    {"search"},
     {"report"},
     {"tabular"},
     {"cli"},

@@ -42,6 +42,7 @@ from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc
 from thinnet.penalties import L1, L2, CoupledGroupLasso, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
+from thinnet.search import Path, Point, Polished, keep_zeros, path, polish
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
 
 __version__ = "0.1.0"
@@ -74,8 +75,11 @@ __all__ = [
     "NonNegative",
     "NotCompactableError",
     "NotExportableError",
+    "Path",
     "Penalty",
     "Plan",
+    "Point",
+    "Polished",
     "Predictions",
     "RateSchedule",
     "Reliability",
@@ -96,10 +100,13 @@ __all__ = [
     "export_archive",
     "export_onnx",
     "groups",
+    "keep_zeros",
     "linear_ramp",
     "mc_predict",
     "off_after",
     "on_after",
+    "path",
+    "polish",
     "rebuild",
     "replace_dropout",
     "stack_cross_entropy",

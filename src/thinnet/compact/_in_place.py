@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from thinnet.compact._groups import groups
 from thinnet.compact._inputs import ExampleInputs, Inputs
 from thinnet.compact._modes import in_eval
 from thinnet.compact._optimizer import check_optimizer, shrink_state_
+from thinnet.compact._rebuild import rebuild_
 from thinnet.compact._report import Report, composed, report_of
 from thinnet.compact._shrink import set_attributes, tensor_of
 from thinnet.penalties import CoupledGroupLasso
@@ -161,12 +163,30 @@ class CompactCallback:
             return False
         self.reports.append(report)
         self.recipe = composed(self.recipe, report.recipe)
+        self._look_anew()
+        return True
+
+    def resume(self, recipe: Mapping[str, Any]) -> None:
+        """Shrink the model, in its first size and not trained yet, to where another callback's `recipe` had come.
+
+        Load state dicts of model, optimizer and attachment afterwards.
+
+        Raises:
+            ValueError: the recipe is of another model.
+        """
+        kept = rebuild_(self._model, recipe)
+        if self._attachment is not None:
+            self._attachment.keep(kept)
+        self.recipe = dict(recipe)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        """Which structures are left, and which of them would go if anything could."""
         try:
             self._structures = groups(self._model, self._inputs)
         except NotCompactableError:
             self._structures = None  # nothing is left that could go
         self._held = 0.0 if self._structures is None else dead_share(self._model, self._structures)
-        return True
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
         """The same under the name that trainers call."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from thinnet.compact._report import VERSION
 from thinnet.compact._shrink import set_attributes, shrink_, tensor_of
@@ -43,6 +43,13 @@ def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
         >>> torch.equal(again(x), small(x))
         True
     """
+    model = copy.deepcopy(fresh_model)
+    rebuild_(model, recipe)
+    return model
+
+
+def rebuild_(model: nn.Module, recipe: Mapping[str, Any]) -> dict[str, dict[int, Tensor]]:
+    """The same in place, parameters staying the same objects; what was kept of each."""
     if not isinstance(recipe, Mapping) or recipe.get("version") != VERSION:
         raise ValueError(
             f"rebuild: needs `report.recipe` of version {VERSION}, got "
@@ -57,7 +64,7 @@ def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
     }
     for name in kept:
         try:
-            shape = list(tensor_of(fresh_model, name).shape)
+            shape = list(tensor_of(model, name).shape)
         except AttributeError as error:
             raise ValueError(f"rebuild: this model has no {name}; the recipe is of another one.") from error
         if shape != list(recipe["before"][name]):
@@ -65,10 +72,9 @@ def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
                 f"rebuild: {name} is {tuple(shape)}, but the recipe is of a model in which it is "
                 f"{tuple(recipe['before'][name])}; build it in its full size."
             )
-    model = copy.deepcopy(fresh_model)
     shrink_(model, kept, {})
     for path, values in recipe["attributes"].items():
         set_attributes(
             model.get_submodule(path), {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         )
-    return model
+    return kept

@@ -1,0 +1,53 @@
+"""Which point of a path to take, and when groups leave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from thinnet.search._point import Point
+
+
+def best(points: Sequence[Point]) -> Point:
+    """The point of the least error, of equal ones the strongest."""
+    trained = [point for point in points if math.isfinite(point.error)]
+    if not trained:
+        raise ValueError("path: training diverged at every point; lower the learning rate.")
+    return min(trained, key=lambda point: (point.error, -point.strength))
+
+
+def one_se(points: Sequence[Point]) -> Point:
+    """The strongest point within one standard error of the best."""
+    chosen = best(points)
+    if math.isnan(chosen.se):
+        raise ValueError(
+            "path: `evaluate` returned one number, of which there is no standard error; return a tensor of losses, one "
+            "an example or a fold."
+        )
+    return max((p for p in points if p.error <= chosen.error + chosen.se), key=lambda point: point.strength)
+
+
+def leaves(points: Sequence[Point], name: str) -> Tensor:
+    """The strength from which on each group of a weight is zero: (groups,); infinite where it never leaves."""
+    known = sorted({known for point in points for known in point.alive})
+    if name not in known:
+        raise ValueError(f"path: {name!r} is no weight under GroupLasso; there is {', '.join(known) or 'none'}.")
+    rising = sorted((p for p in points if name in p.alive and not p.diverged), key=lambda point: point.strength)
+    masks = [p.alive[name] if p.alive[name].ndim == 1 else p.alive[name][-1] for p in rising]
+    if len({mask.shape for mask in masks}) > 1:
+        raise ValueError(f"path: groups of {name!r} were removed along the way; call `path` without `compact`.")
+    found = torch.full(masks[0].shape, math.inf, dtype=torch.float64)
+    for point, mask in zip(reversed(rising), reversed(masks), strict=True):
+        # once alive at some strength, a group has not left at any weaker one
+        still_gone = ~mask & (found >= _above(rising, point))
+        found[still_gone] = point.strength
+    return found
+
+
+def _above(rising: Sequence[Point], point: Point) -> float:
+    """The next stronger point's strength; infinite for the last."""
+    index = rising.index(point)
+    return rising[index + 1].strength if index + 1 < len(rising) else math.inf

@@ -1,0 +1,207 @@
+"""Every strength of a plan, at about the price of one training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from thinnet.constraints import Constraint
+from thinnet.dropout import DropConnect
+from thinnet.plan import Plan
+from thinnet.search._grid import Direction, checked
+from thinnet.search._journal import Journal
+from thinnet.search._losses import Evaluate
+from thinnet.search._point import Point
+from thinnet.search._record import header, kept, read
+from thinnet.search._recorder import Fit
+from thinnet.search._result import Path
+from thinnet.search._walk import Loss, MakeOptimizer, Settings, Task, Varied, Walk
+
+
+def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """Adam with a learning rate of 1e-3."""
+    return torch.optim.Adam(parameters, lr=1e-3)
+
+
+def path(
+    make_model: Callable[[], nn.Module],
+    plan: Plan | Varied,
+    fit: Fit | None,
+    evaluate: Evaluate,
+    *,
+    strengths: Iterable[float] | None = None,
+    points: int = 50,
+    ratio: float = 1e-3,
+    direction: Direction = "up",
+    optimizer: MakeOptimizer = adam,
+    rounds: int = 5,
+    first_rounds: int = 100,
+    patience: int = 2,
+    refit: int = 0,
+    polish: Loss | None = None,
+    compact: Any = None,
+    journal: str | os.PathLike[str] | None = None,
+    callback: Callable[[Point], object] | None = None,
+) -> Path:
+    r"""Every strength of a plan, at about the price of one training: each point starts where the last one ended.
+
+    At strength t the plan's penalties and decays count t times: the network at t is a minimum of
+    :math:`L(w) + t \, P(w)`. Weights, momenta and batch statistics go from point to point, so a point takes a few
+    rounds where a training from scratch takes many.
+
+    Strengths are found where none are given. With every penalized weight at zero and the rest trained, zero stays
+    optimal from :math:`t_{max} = \min \{t : -\nabla L \in t \, \partial P(0)\}` on, which one gradient tells: for L1
+    :math:`\max |\nabla L| / s`, for groups :math:`\max \lVert \nabla L_g \rVert / (s \sqrt{n_g})`.
+
+    - "down" begins there and goes down geometrically to ratio · t_max, as glmnet does. Right for linear models and for
+      penalties on a single layer; layers that feed each other can never leave zero together, which is refused.
+    - "up" begins with the dense network, a point of strength 0, takes for t_max the largest over penalized parts
+      (each at zero by itself, the others dense), and goes up from ratio · t_max until nothing is left, as LassoNet
+      does.
+
+    Args:
+        make_model: builds the network.
+        plan: a plan, whose strengths are the ratios between layers, groups and rules; or, for any other scalar,
+            `plan(model, value)`, which may set something on the model (a rate of dropout) and returns the plan for
+            this value of `strengths`, or None.
+        fit: one round of training, such as an epoch: `fit(model, optimizer)`. The model is in training mode, and the
+            plan acts inside `optimizer.step()`. None with `polish` alone.
+        evaluate: the loss on held-out data that chooses: `evaluate(model)`, lower is better. A number, or a tensor (n,)
+            of losses, one an example or a fold, which gives the standard error. Use the loss that `fit` minimizes:
+            a point ends when it plus the penalty falls no more. The model is in eval mode, without gradients.
+        strengths: the strengths, rising for "up" and falling for "down"; None finds them.
+        points: how many strengths, where they are found; "up" goes on past them while anything is left.
+        ratio: the weakest strength found over t_max.
+        direction: "up" or "down".
+        optimizer: makes the optimizer from the parameters. Adam with a learning rate of 1e-3 by default.
+        rounds: most rounds of a point.
+        first_rounds: most rounds of the first point, which is trained from scratch.
+        patience: rounds without a gain that end a point; a tenth of its most rounds if that is more.
+        refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
+            relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
+        polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
+            optimum, which clears the false positives of mini-batch noise. See `tn.polish`.
+        compact: example inputs: dead structures are removed along the way up (`tn.compact_`), which makes it faster.
+        journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
+            `fit` draws from torch's global generator is drawn as if nothing had happened.
+        callback: called with each point as it is finished.
+
+    Returns:
+        The path: `best`, `one_se`, `points`, `table()`, `figure()`; each point's `model()` is its network. Where
+        training diverges, a point says so, and the path goes on from the point before.
+
+    Raises:
+        ValueError: the plan has nothing to vary or makes no zeros (give `strengths`), `fit` does not train, strengths
+            are out of order, zero is optimal at every strength, or the journal is of another path.
+        TypeError: an argument or what a function returns is of another kind.
+
+    Example:
+        >>> import torch
+        >>> import thinnet as tn
+        >>> x, y = torch.eye(4), torch.tensor([[4.0], [2.0], [1.0], [0.0]])
+        >>> def loss(model):
+        ...     return (model(x) - y).square().sum() / 2
+        >>> path = tn.path(
+        ...     lambda: torch.nn.Linear(4, 1, bias=False), tn.Plan(tn.L1(1.0)), None, loss,
+        ...     polish=loss, points=3, ratio=1 / 4, direction="down",
+        ... )
+        >>> [(round(point.strength, 3), point.nonzero) for point in path.points]  # t_max is max |y|; w = (|y| − t)+
+        [(4.0, 0), (2.0, 1), (1.0, 2)]
+        >>> path.best.model().weight.data.round(decimals=3)
+        tensor([[3., 1., 0., 0.]])
+
+    References:
+        J. Friedman, T. Hastie, R. Tibshirani, Regularization Paths for Generalized Linear Models via Coordinate
+        Descent, 2010.
+        I. Lemhadri, F. Ruan, L. Abraham, R. Tibshirani, LassoNet: A Neural Network with Feature Sparsity, 2021.
+        N. Meinshausen, Relaxed Lasso, 2007.
+    """
+    counts = {
+        "points": (points, 1),
+        "rounds": (rounds, 1),
+        "first_rounds": (first_rounds, 1),
+        "patience": (patience, 1),
+    }
+    for name, (value, least) in {**counts, "refit": (refit, 0)}.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"path: `{name}` must be a whole number >= {least}, got {value!r}.")
+    if direction not in ("up", "down"):
+        raise ValueError(f'path: `direction` must be "up" or "down", got {direction!r}.')
+    if not 0 < ratio < 1:
+        raise ValueError(f"path: `ratio` must be between 0 and 1, got {ratio}.")
+    if fit is None:
+        if polish is None:
+            raise ValueError("path: `fit` is None; give it, or `polish`, which needs no rounds of training.")
+        if refit:
+            raise ValueError("path: `refit` needs `fit`, which is None.")
+        rounds = first_rounds = 0
+    grid = None if strengths is None else checked(strengths, direction)
+    _check_plan(plan, grid, polish, compact, direction)
+    task = Task(make_model, plan, fit or _untrained, evaluate, optimizer, polish, compact)
+    settings = Settings(direction, grid, points, ratio, rounds, first_rounds, patience, refit)
+    return _walked(task, settings, journal, callback)
+
+
+def _untrained(model: nn.Module, optimizer: Optimizer) -> None:
+    raise AssertionError("there are no rounds without `fit`")
+
+
+def _check_plan(
+    plan: Plan | Varied, grid: list[float] | None, polish: Loss | None, compact: Any, direction: Direction
+) -> None:
+    """Refuse what cannot be varied."""
+    if not isinstance(plan, Plan):
+        if not callable(plan):
+            raise TypeError(f"path: `plan` must be a tn.Plan or a function (model, value) -> Plan, got {plan!r}.")
+        if grid is None:
+            raise ValueError("path: a function as `plan` has no strength at which all is zero; give `strengths`.")
+        if polish is not None or compact is not None:
+            raise ValueError("path: `polish` and `compact` need a tn.Plan, whose strengths are scaled.")
+        return
+    varied = [
+        part
+        for _, rule in plan.entries
+        for part in rule.parts()
+        if not isinstance(part, Constraint | DropConnect)
+        and any(torch.as_tensor(getattr(part, dial)).any() for dial in part.dials)
+    ]
+    if not varied:
+        raise ValueError(
+            f"path: nothing in {plan!r} has a strength to vary; give a penalty a strength of 1.0, or a function "
+            "(model, value) -> Plan and `strengths`."
+        )
+    if compact is not None and direction == "down":
+        raise ValueError('path: `compact` removes what is zero, which direction="down" brings back; use "up".')
+
+
+def _walked(
+    task: Task,
+    settings: Settings,
+    journal: str | os.PathLike[str] | None,
+    callback: Callable[[Point], object] | None,
+) -> Path:
+    walk = Walk(task, settings)
+    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sharp:
+        raise ValueError(
+            f"path: {task.plan!r} takes no trainable weight of this model to zero, so there is no strength at which "
+            "all is; give `strengths`."
+        )
+    file = None if journal is None else Journal(journal, header(walk))
+    entries = [] if file is None else file.entries()
+    found = [read(entry, task) for entry in entries]
+    way = file.way() if file and entries else None
+    if way is not None:
+        plain, tensors = way
+        found = found[: plain["done"]]
+        walk.resume(plain, tensors)
+    for strength in walk.strengths(len(found)):
+        stop = walk.step(strength, first=not found)
+        found.append(kept(stop, len(found), task, file, walk))
+        if callback is not None:
+            callback(found[-1])
+    return Path(tuple(found), settings.direction)

@@ -1,0 +1,334 @@
+"""A network on its way along the strengths, each point from where the last one ended."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thinnet.attach import Attachment, attach
+from thinnet.compact import CompactCallback
+from thinnet.plan import Plan
+from thinnet.search._grid import Direction, geometric
+from thinnet.search._keep_zeros import keep_zeros
+from thinnet.search._losses import Evaluate, Losses
+from thinnet.search._polish import polish
+from thinnet.search._recorder import Fit, recorded
+from thinnet.search._sharp import Sharp
+from thinnet.search._tree import finite, flatten, unflatten
+from thinnet.stack import Stack
+
+Varied = Callable[[nn.Module, float], Plan | None]
+"""The plan for a value, `plan(model, value)`, which may set something on the model as well."""
+
+MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+Loss = Callable[[nn.Module], Tensor]
+"""The loss on all training data at once: `loss(model)`, differentiable."""
+
+_STALE = 1e-4
+"""A relative gain below which a round brought nothing."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the user gave: see `path`."""
+
+    make_model: Callable[[], nn.Module]
+    plan: Plan | Varied
+    fit: Fit
+    evaluate: Evaluate
+    make_optimizer: MakeOptimizer
+    polish: Loss | None
+    example_inputs: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to walk: see `path`."""
+
+    direction: Direction
+    strengths: list[float] | None
+    points: int
+    ratio: float
+    rounds: int
+    first_rounds: int
+    patience: int
+    refit: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """Where the walk stood after a strength: what a point tells, and its weights."""
+
+    strength: float
+    losses: Losses
+    rounds: int
+    nonzero: int
+    weights: int
+    alive: dict[str, Tensor]
+    norm: float
+    diverged: bool
+    recipe: dict[str, Any] | None
+    state: dict[str, Tensor]
+
+
+class Walk:
+    """One model, one optimizer, one attachment, from point to point."""
+
+    def __init__(self, task: Task, settings: Settings) -> None:
+        self.task, self.settings = task, settings
+        self.model = task.make_model()
+        if not isinstance(self.model, nn.Module):
+            raise TypeError(f"path: `make_model` must return a torch.nn.Module, got {type(self.model).__name__}.")
+        self.optimizer = task.make_optimizer(self.model.parameters())
+        self.attachment: Attachment | None = None
+        self.sharp = Sharp(())
+        self.grid: list[float] = []
+        self._steps = 0
+        self.optimizer.register_step_post_hook(self._count)
+        self._compact: CompactCallback | None = None
+        if isinstance(task.plan, Plan):
+            self.attachment = attach(self.model, task.plan, self.optimizer)
+            self.sharp = Sharp.of(self.attachment.bindings)
+        self.weights = self.sharp.count()[1]
+        if task.example_inputs is not None:
+            self._compact = CompactCallback(
+                self.model, task.example_inputs, optimizer=self.optimizer, attachment=self.attachment
+            )
+
+    @property
+    def recipe(self) -> dict[str, Any] | None:
+        """All that was removed until now, see `rebuild`."""
+        return self._compact.recipe if self._compact else None
+
+    def _count(self, *_: object) -> None:
+        self._steps += 1
+
+    def _look_anew(self) -> None:
+        self.sharp = Sharp.of(self.attachment.bindings if self.attachment else ())
+
+    # ---- strengths
+
+    def strengths(self, done: int = 0) -> Iterator[float]:
+        """The strengths from number `done` on; those of a grid from the data are found on the way."""
+        if self.settings.strengths is not None:
+            self.grid = list(self.settings.strengths)
+            yield from self.grid[done:]
+        elif self.settings.direction == "down":
+            if not self.grid:
+                self.grid = geometric(self._from_zero(), self.settings.ratio, self.settings.points)[::-1]
+            yield from self.grid[done:]
+        else:
+            if not done:
+                yield 0.0
+            if not self.grid:
+                self.grid = [0.0, *geometric(self._from_dense(), self.settings.ratio, self.settings.points)]
+            yield from self._until_nothing_is_left(max(done, 1))
+
+    def _until_nothing_is_left(self, first: int) -> Iterator[float]:
+        """The grid, cut where nothing is left, and continued where something is, to twice its length at most."""
+        factor = self.settings.ratio ** (-1 / max(self.settings.points - 1, 1))
+        for number in itertools.count(first):
+            if not self.sharp.value() or number > 2 * self.settings.points:
+                return
+            if number == len(self.grid):
+                self.grid.append(self.grid[-1] * factor)
+            yield self.grid[number]
+
+    def _from_zero(self) -> float:
+        """The least strength at which nothing is left: the rest is trained first, then the gradient decides."""
+        self.sharp.take_to_zero_()
+        hold = self.optimizer.register_step_post_hook(lambda *_: self.sharp.take_to_zero_())
+        self._set(0.0)
+        try:
+            self._train(0.0, self.settings.first_rounds)
+            if self.task.polish is not None:
+                self._polish_the_rest()
+            top = self.sharp.strength_of(self._gradients(self.model, self.sharp))
+        finally:
+            hold.remove()
+        if not top:
+            raise ValueError(
+                "path: with every penalized weight zero, no gradient leads away from zero at any strength (layers that "
+                'feed each other are penalized together); use direction="up", or penalize one of them.'
+            )
+        return top
+
+    def _from_dense(self) -> float:
+        """The least strength at which zero is optimal for each penalized part while all others are as they are."""
+        found, dense = 0.0, copy.deepcopy(self.model)
+        assert isinstance(self.task.plan, Plan)
+        state = copy.deepcopy(dense.state_dict())
+        for part in Sharp.of(self.task.plan.bind(dense)).parts():
+            part.take_to_zero_()
+            found = max(found, part.strength_of(self._gradients(dense, part)))
+            dense.load_state_dict(state)
+        if not found:
+            raise ValueError("path: no penalized weight has a gradient; see that `fit` trains the model's weights.")
+        return found
+
+    def _gradients(self, model: nn.Module, sharp: Sharp) -> list[Tensor]:
+        """The gradient of the loss, at the weights as they are."""
+        parameters = [binding.parameter for binding in sharp.bindings]
+        if self.task.polish is not None:
+            found = torch.autograd.grad(self.task.polish(model), parameters, allow_unused=True)
+            return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+        like = self.optimizer if model is self.model else self.task.make_optimizer(model.parameters())
+        recorder = recorded(model, self.task.fit, like)
+        return [recorder.mean(parameter) for parameter in parameters]
+
+    def _polish_the_rest(self) -> None:
+        held = [binding.parameter for binding in self.sharp.bindings]
+        for parameter in held:
+            parameter.requires_grad_(False)
+        try:
+            if any(p.requires_grad for p in self.model.parameters()):
+                self._polish(0.0)
+        finally:
+            for parameter in held:
+                parameter.requires_grad_(True)
+
+    # ---- points
+
+    def step(self, strength: float, first: bool) -> Stop:
+        """Go on to a strength."""
+        before = self.state()
+        self._set(strength)
+        rounds = self._train(strength, self.settings.first_rounds if first else self.settings.rounds)
+        if self.task.polish is not None and _finite(self.model):
+            self._polish(strength)
+        losses = self._measured()
+        if not (math.isfinite(losses.mean) and _finite(self.model)):
+            self._restore(before)
+            return self._stop(strength, Losses(torch.full_like(losses.each, math.nan)), rounds, diverged=True)
+        if self._compact is not None and self._compact():
+            self._look_anew()
+        if not self.settings.refit:
+            return self._stop(strength, losses, rounds)
+        return self._refitted(strength, rounds)
+
+    def _refitted(self, strength: float, rounds: int) -> Stop:
+        """The point of the survivors trained without penalty; the walk goes on from where it was."""
+        before = self.state()
+        self._set(0.0)
+        self.optimizer.state.clear()
+        with keep_zeros(self.model, self.optimizer):
+            rounds += self._train(0.0, self.settings.refit)
+        stop = self._stop(strength, self._measured(), rounds)
+        self._restore(before)
+        return stop
+
+    def _stop(self, strength: float, losses: Losses, rounds: int, *, diverged: bool = False) -> Stop:
+        return Stop(
+            strength,
+            losses,
+            rounds,
+            self.sharp.count()[0],
+            self.weights,
+            self.sharp.alive(),
+            self.sharp.norm(),
+            diverged,
+            self.recipe,
+            {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()},
+        )
+
+    def _set(self, strength: float) -> None:
+        """The plan at this strength."""
+        if isinstance(self.task.plan, Plan):
+            assert self.attachment is not None
+            self.attachment.scale = strength
+            return
+        if self.attachment is not None:
+            self.attachment.detach()
+        plan = self.task.plan(self.model, strength)
+        if not (plan is None or isinstance(plan, Plan)):
+            raise TypeError(f"path: `plan(model, value)` must return a tn.Plan or None, got {type(plan).__name__}.")
+        self.attachment = None if plan is None else attach(self.model, plan, self.optimizer)
+        self._look_anew()
+        self.weights = self.sharp.count()[1]
+
+    def _train(self, strength: float, rounds: int) -> int:
+        """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took."""
+        best, best_state, since, number = math.inf, None, 0, 0
+        patience = max(self.settings.patience, rounds // 10)
+        for number in range(1, rounds + 1):
+            self._round()
+            cost = self._measured().mean + self._penalty()
+            if not math.isfinite(cost):
+                return number
+            since = 0 if cost < best - _STALE * abs(best) else since + 1
+            if cost < best:
+                best, best_state = cost, copy.deepcopy(self.model.state_dict()) if number < rounds else None
+            if since >= patience:
+                break
+        if best_state is not None:
+            self.model.load_state_dict(best_state)
+        return number
+
+    def _round(self) -> None:
+        self._steps = 0
+        self.model.train()
+        self.task.fit(self.model, self.optimizer)
+        if not self._steps:
+            raise ValueError("path: `fit` never called optimizer.step(): it must train the model that it is given.")
+
+    def _penalty(self) -> float:
+        """The penalties, of one member where there is a stack of them."""
+        terms = sum(self.attachment.terms().values()) if self.attachment else 0.0
+        return terms / (len(self.model) if isinstance(self.model, Stack) else 1)
+
+    def _polish(self, strength: float) -> None:
+        assert self.task.polish is not None
+        assert isinstance(self.task.plan, Plan)
+        polish(self.model, self.task.plan, self.task.polish, scale=strength)
+
+    @torch.no_grad()
+    def _measured(self) -> Losses:
+        self.model.eval()
+        return Losses.of(self.task.evaluate(self.model))
+
+    # ---- where it stands
+
+    def state(self) -> tuple[Any, dict[str, Tensor]]:
+        """All that is needed to go on from here: JSON, and tensors by name."""
+        tensors: dict[str, Tensor] = {}
+        plain = {
+            "model": flatten(dict(self.model.state_dict()), "model", tensors),
+            "optimizer": flatten(self.optimizer.state_dict(), "optimizer", tensors),
+            "attachment": flatten(self.attachment.state_dict() if self.attachment else None, "attachment", tensors),
+            "grid": self.grid,
+            "weights": self.weights,
+            "recipe": self.recipe,
+        }
+        tensors["random"] = torch.get_rng_state()
+        return plain, tensors
+
+    def resume(self, plain: Any, tensors: dict[str, Tensor]) -> None:
+        """Go back to where a walk of the same task stood, random numbers included."""
+        self.grid, self.weights = list(plain["grid"]), plain["weights"]
+        if plain["recipe"] is not None:
+            assert self._compact is not None
+            self._compact.resume(plain["recipe"])
+            self._look_anew()
+        self._restore((plain, tensors))
+        torch.set_rng_state(tensors["random"])
+
+    def _restore(self, state: tuple[Any, dict[str, Tensor]]) -> None:
+        plain, tensors = state
+        self.model.load_state_dict(unflatten(plain["model"], tensors))
+        self.optimizer.load_state_dict(unflatten(plain["optimizer"], tensors))
+        attachment = unflatten(plain["attachment"], tensors)
+        if self.attachment is not None and attachment is not None:
+            self.attachment.load_state_dict(attachment)
+
+
+def _finite(model: nn.Module) -> bool:
+    return finite({name: tensor.detach() for name, tensor in model.state_dict().items()})
