@@ -1,0 +1,174 @@
+"""A penalized loss over all weights of a model, as what a proximal gradient method asks of it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from thinnet.attach import Attachment, attach
+from thinnet.dropout import DropConnect
+from thinnet.errors import NoEffectWarning, PlanWarning
+from thinnet.penalties import Decay, Penalty
+from thinnet.plan import Binding, Plan
+from thinnet.rule import Rule, Rules
+
+Point = list[Tensor]
+"""One tensor a parameter."""
+
+
+class Objective:
+    """F = f + h at the weights of a model: f the loss and the smooth penalties, h the other ones and constraints.
+
+    Within its `with` block the model's parameters are moved; at its end their gradients are as they were.
+
+    Args:
+        model: whose weights move.
+        plan: the penalties and constraints.
+        loss: `model -> scalar`.
+        scale: a factor on the plan's strengths.
+
+    Raises:
+        ValueError: see `polish`.
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan | None, loss: Callable[[nn.Module], Tensor], scale: float) -> None:
+        self._model, self._loss = model, loss
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise ValueError(
+                "polish: no parameter of the model requires a gradient; unfreeze what is to be polished "
+                "(parameter.requires_grad_())."
+            )
+        self._gradients = [p.grad for p in self.parameters]
+        bindings = () if plan is None else _bind(plan, model)
+        self._smooth = [
+            (binding, rule * scale)
+            for binding in bindings
+            for rule in binding.rules
+            if isinstance(rule, Penalty) and rule.smooth and any(p.requires_grad for p in binding.weight.parameters)
+        ]
+        self._check_loss()
+        self._optimizer = torch.optim.SGD(self.parameters, lr=0.0)
+        self._attachment = None if plan is None else _attach(model, plan, self._optimizer, scale)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._attachment is not None:
+            self._attachment.detach()
+        for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
+            parameter.grad = gradient
+
+    def point(self) -> Point:
+        """A copy of the weights."""
+        return [p.detach().clone() for p in self.parameters]
+
+    @torch.no_grad()
+    def move(self, point: Point) -> None:
+        """Put the weights there."""
+        for parameter, value in zip(self.parameters, point, strict=True):
+            parameter.copy_(value)
+
+    @torch.enable_grad()
+    def slope(self) -> tuple[float, Point]:
+        """F's smooth part f here, and its gradient; that of a parameter which f does not use is zero."""
+        f = self._f()
+        found = torch.autograd.grad(f, self.parameters, allow_unused=True)
+        pairs = zip(self.parameters, found, strict=True)
+        return float(f.detach()), [
+            torch.zeros_like(p) if g is None else g.to_dense() if g.is_sparse else g for p, g in pairs
+        ]
+
+    @torch.no_grad()
+    def values(self) -> tuple[float, float]:
+        """The smooth part f here, and all of F but the constraints."""
+        f = float(self._f())
+        return f, f + (sum(self._attachment.terms().values()) if self._attachment is not None else 0.0)
+
+    @property
+    def eps(self) -> float:
+        """The relative rounding of f and of the weights, whichever is coarser."""
+        return max(torch.finfo(dtype).eps for dtype in {self._dtype, *(p.dtype for p in self.parameters)})
+
+    def step(self, gradient: Point, length: float) -> None:
+        """The proximal step from here: w = prox(w − length · gradient); of length zero, it is the projection."""
+        for parameter, slope in zip(self.parameters, gradient, strict=True):
+            parameter.grad = slope
+        self._optimizer.param_groups[0]["lr"] = length
+        self._optimizer.step()
+
+    def _f(self) -> Tensor:
+        f = self._loss(self._model).reshape(())
+        for binding, penalty in self._smooth:
+            f = f + penalty.value(binding.value()).sum().to(f.device)
+        return f
+
+    @torch.enable_grad()
+    def _check_loss(self) -> None:
+        first, second = self._loss(self._model), self._loss(self._model)
+        if not isinstance(first, Tensor) or first.numel() != 1 or not first.is_floating_point():
+            got = f"shape {tuple(first.shape)} of {first.dtype}" if isinstance(first, Tensor) else f"{first!r}"
+            raise ValueError(f"polish: `loss` must return a real scalar tensor, got {got}; take its mean or sum.")
+        if not first.requires_grad:
+            raise ValueError("polish: `loss` is not differentiable; compute it from model(x), without detach or item.")
+        a, b = float(first.detach()), float(second.detach())
+        if not math.isfinite(a):
+            raise ValueError(f"polish: `loss` must be finite, got {a}; train first, at a smaller learning rate.")
+        self._dtype = first.dtype
+        if not abs(a - b) <= math.sqrt(self.eps) * max(abs(a), abs(b)):
+            raise ValueError(
+                f"polish: `loss` must give the same value twice, got {a} and {b}; call model.eval(), so that dropout "
+                "is off, and compute it on the same rows each time."
+            )
+        gradients = torch.autograd.grad(first, self.parameters, allow_unused=True)
+        names = {id(p): name for name, p in self._model.named_parameters()}
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            if gradient is not None and not bool(gradient.to_dense().isfinite().all()):
+                raise ValueError(f"polish: the gradient of {names[id(parameter)]} is not finite where it starts.")
+
+
+def _bind(plan: Plan, model: nn.Module) -> tuple[Binding, ...]:
+    """The plan's bindings, if all of its rules have a cost and claim something."""
+    unmatched = [finding for finding in plan.findings(model) if finding.code == "no-match"]
+    if unmatched:
+        raise ValueError(f"polish: {' '.join(map(str, unmatched))}")
+    bindings = plan.bind(model)
+    for binding in bindings:
+        for rule in binding.rules:
+            if isinstance(rule, Decay):
+                raise ValueError(
+                    f"polish: {rule!r} on {binding.name} has no cost, and so no optimum; use tn.L2, which has."
+                )
+    return bindings
+
+
+def _attach(model: nn.Module, plan: Plan, optimizer: torch.optim.Optimizer, scale: float) -> Attachment | None:
+    """What acts through proximal steps and projections, at work; None where nothing does."""
+    entries = {}
+    for key, rule in plan.entries:
+        parts = tuple(part for part in rule.parts() if _acts_after(part))
+        if parts:
+            entries[key] = Rules(parts)
+    if not entries:
+        return None
+    with warnings.catch_warnings():
+        # whoever trains with the plan has seen its findings; strengths of zero and frozen weights are common on a path
+        warnings.simplefilter("ignore", NoEffectWarning)
+        warnings.simplefilter("ignore", PlanWarning)
+        attachment = attach(model, Plan(entries, examples=plan.examples), optimizer)
+    attachment.scale = scale
+    return attachment
+
+
+def _acts_after(rule: Rule) -> bool:
+    # masks act in the forward pass: a second attachment would take the place of the caller's
+    return not isinstance(rule, DropConnect) and not (isinstance(rule, Penalty) and rule.smooth)
