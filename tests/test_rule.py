@@ -51,7 +51,9 @@ def test_a_factor_below_zero_or_of_no_number_is_refused() -> None:
 def test_rules_are_equal_by_kind_and_settings() -> None:
     assert L1(0.5) == L1(0.5) and L1(1) == L1(1.0) == L1(torch.tensor(1.0))
     assert L1(0.5) != L2(0.5) and L1(0.5) != L1(0.25) and L1(0.5) != 0.5
-    assert GroupLasso(1.0) != GroupLasso(1.0, by="inputs")
+    assert GroupLasso(1.0) != GroupLasso(1.0, by="inputs") != GroupLasso(1.0, by="inputs", blocks=[0, 1])
+    assert GroupLasso(1.0, by="inputs", blocks=[0, 1]) != GroupLasso(1.0, by="inputs", blocks=[1, 0])
+    assert GroupLasso(1.0, by="inputs", blocks=[0, 1]) == GroupLasso(1.0, by="inputs", blocks=torch.tensor([0, 1]))
     assert L1(torch.tensor([0.0, 1.0])) == L1(torch.tensor([0.0, 1.0], dtype=torch.float64))
     assert L1(0.5) + L2(0.5) != L2(0.5) + L1(0.5)
 
@@ -68,6 +70,10 @@ def test_equal_rules_are_one_in_a_set() -> None:
         (L1(1), "L1(strength=1.0)"),
         (ElasticNet(l1=0.5, l2=2), "ElasticNet(l1=0.5, l2=2.0)"),
         (GroupLasso(0.5), "GroupLasso(strength=0.5, by='outputs')"),
+        (
+            GroupLasso(0.5, by="inputs", blocks=[4, 4, -1, 0]),
+            "GroupLasso(strength=0.5, by='inputs', blocks=<2 groups of 4 inputs>)",
+        ),
         (MaxNorm(math.inf), "MaxNorm(limit=inf)"),
         (NonNegative(), "NonNegative()"),
         (L1(torch.tensor([0.0, 2.0])), "L1(strength=[0.0, 2.0])"),
@@ -84,7 +90,16 @@ def test_a_rule_does_not_change() -> None:
         L1(0.5).strength = 1.0
 
 
-@pytest.mark.parametrize("rule", [L1(0.5), L2(torch.tensor([0.5, 1.0])), L1(0.5) + MaxNorm(3.0)], ids=repr)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        L1(0.5),
+        L2(torch.tensor([0.5, 1.0])),
+        L1(0.5) + MaxNorm(3.0),
+        GroupLasso(0.5, by="inputs", blocks=[4, 4, -1, 0]),
+    ],
+    ids=repr,
+)
 def test_a_rule_survives_copies_and_pickles(rule: Rule) -> None:
     assert copy.deepcopy(rule) == rule == pickle.loads(pickle.dumps(rule))
 
@@ -146,8 +161,9 @@ def test_stacked_strengths_are_the_members_in_order(strengths: list[float]) -> N
 
 
 def test_everything_but_the_strength_is_kept_in_a_stack() -> None:
-    stacked = stack_rules([GroupLasso(0.0, by="inputs"), GroupLasso(1.0, by="inputs")])
-    assert stacked == GroupLasso(torch.tensor([0.0, 1.0]), by="inputs")
+    for kept in ({"by": "inputs"}, {"by": "inputs", "blocks": [0, -1, 0]}):
+        stacked = stack_rules([GroupLasso(0.0, **kept), GroupLasso(1.0, **kept)])
+        assert stacked == GroupLasso(torch.tensor([0.0, 1.0]), **kept)
 
 
 def test_sums_stack_part_by_part() -> None:
@@ -160,6 +176,9 @@ def test_sums_stack_part_by_part() -> None:
     [
         (L1(0.5), L2(0.5)),
         (GroupLasso(0.5), GroupLasso(0.5, by="inputs")),
+        (GroupLasso(0.5, by="inputs"), GroupLasso(0.5, by="inputs", blocks=[0, 0])),
+        (GroupLasso(0.5, by="inputs", blocks=[0, 0]), GroupLasso(0.5, by="inputs")),
+        (GroupLasso(0.5, by="inputs", blocks=[0, 0]), GroupLasso(0.5, by="inputs", blocks=[0, 1])),
         (L1(0.5), L1(0.5) + L2(0.5)),
         (L1(0.5) + L2(0.5), L1(0.5)),
         (L1(0.5) + L2(0.5), L2(0.5) + L1(0.5)),

@@ -200,9 +200,8 @@ def stack_rules(rules: Sequence[Rule]) -> Rule:
     first = rules[0]
     if isinstance(first, Rules) and all(isinstance(r, Rules) and len(r.rules) == len(first.rules) for r in rules):
         return Rules(tuple(stack_rules(parts) for parts in zip(*(rule.parts() for rule in rules), strict=True)))
-    alike = {name: value for name, value in first.settings().items() if name not in first.dials}
     for rule in rules:
-        if type(rule) is not type(first) or any(rule.settings()[name] != value for name, value in alike.items()):
+        if type(rule) is not type(first) or _fixed(rule) != _fixed(first):
             raise ValueError(
                 f"only rules that differ in nothing but their strength stack: {first!r} and {rule!r} do not."
             )
@@ -213,3 +212,8 @@ def stack_rules(rules: Sequence[Rule]) -> Rule:
     return first.stacked(
         {d: torch.tensor([float(getattr(rule, d)) for rule in rules], dtype=torch.float64) for d in first.dials}
     )
+
+
+def _fixed(rule: Rule) -> dict[str, object]:
+    """The settings that are no dials."""
+    return {name: value for name, value in rule.settings().items() if name not in rule.dials}

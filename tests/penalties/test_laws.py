@@ -283,8 +283,8 @@ def test_decay_shrinks_toward_zero_and_not_at_rate_zero(e: Enrolled) -> None:
 def test_settings_survive_json(e: Enrolled) -> None:
     for rule in (e.rule, stack_rules([e.rule, 2 * e.rule])):
         settings = json.loads(json.dumps(rule.settings()))
-        tensors = {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, list) else v for k, v in settings.items()}
-        assert type(rule)(**tensors) == rule
+        dials = {k: torch.tensor(settings[k], dtype=torch.float64) for k in rule.dials}
+        assert type(rule)(**settings | dials) == rule
 
 
 @of_all

@@ -21,6 +21,7 @@ class Blocks(Sequence[int]):
         ValueError: a number is below -1, or every input is in no block.
     """
 
+    @torch.inference_mode(False)  # what is made in that mode can never be saved for a backward pass
     def __init__(self, numbers: Sequence[int]) -> None:
         found = group_numbers("GroupLasso: `blocks`", "input", numbers)
         known = known_groups(found)
@@ -84,5 +85,6 @@ class Blocks(Sequence[int]):
     def _slots_on(self, device: torch.device) -> Tensor:
         """The place of each input's block, kept for the next time on that device."""
         if device not in self._slots:
-            self._slots[device] = self._slots[torch.device("cpu")].to(device)
+            with torch.inference_mode(False):
+                self._slots[device] = self._slots[torch.device("cpu")].to(device)
         return self._slots[device]
