@@ -77,6 +77,8 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
         figure.update_xaxes(type="log", row=row, col=1)
         figure.update_yaxes(type="category", dtick=1, row=row, col=1)
     figure.update_layout(template="plotly_white", height=sum(heights) + 80 * rows, width=760)
+    ends = [math.log10(min(x)), math.log10(max(x))] if len(x) > 1 else None
+    figure.update_xaxes(range=ends and [ends[0] - 0.05, ends[1] + 0.05])
     figure.update_xaxes(title="strength", row=rows, col=1)
     return figure
 

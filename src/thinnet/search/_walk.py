@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 
 from thinnet.attach import Attachment, attach
 from thinnet.compact import CompactCallback
+from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
 from thinnet.search._grid import Direction, geometric
 from thinnet.search._keep_zeros import keep_zeros
@@ -121,6 +123,8 @@ class Walk:
         """The strengths from number `done` on; those of a grid from the data are found on the way."""
         if self.settings.strengths is not None:
             self.grid = list(self.settings.strengths)
+            if self.settings.direction == "down" and self.sharp and not done:
+                self._from_zero()
             yield from self.grid[done:]
         elif self.settings.direction == "down":
             if not self.grid:
@@ -251,7 +255,10 @@ class Walk:
         plan = self.task.plan(self.model, strength)
         if not (plan is None or isinstance(plan, Plan)):
             raise TypeError(f"path: `plan(model, value)` must return a tn.Plan or None, got {type(plan).__name__}.")
-        self.attachment = None if plan is None else attach(self.model, plan, self.optimizer)
+        with warnings.catch_warnings():
+            if not strength:  # no penalty at all is one of the values that are compared
+                warnings.simplefilter("ignore", NoEffectWarning)
+            self.attachment = None if plan is None else attach(self.model, plan, self.optimizer)
         self._look_anew()
         self.weights = self.sharp.count()[1]
 
