@@ -20,7 +20,7 @@ def test_state_comes_back_as_it_was() -> None:
 
 
 def test_what_no_file_can_hold_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="a journal cannot hold optimizer.x, which is object; leave `journal` out"):
+    with pytest.raises(TypeError, match=r"a journal cannot hold optimizer\.x, which is object; leave `journal` out"):
         flatten({"x": object()}, "optimizer", {})
 
 
