@@ -132,3 +132,10 @@ def test_the_value_of_a_binding_is_turned_outputs_first() -> None:
     module = nn.ConvTranspose1d(2, 5, 3)
     (binding,) = tn.Plan(tn.L1(1.0)).bind(module)
     assert binding.value().shape == torch.Size([5, 2, 3])
+
+
+def test_blocks_of_another_length_are_refused_by_the_name_of_the_weight() -> None:
+    model = nn.Sequential(nn.Linear(5, 4))
+    plan = tn.Plan(tn.GroupLasso(1.0, by="inputs", blocks=[0, 0, 1, 1]))
+    with pytest.raises(ValueError, match=r"`blocks` has 4 numbers, .* but 0\.weight of shape \(4, 5\) has 5 inputs"):
+        plan.bind(model)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.constraints import Constraint
-from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
+from thinnet.penalties import CoupledGroupLasso, Decay, GroupLasso, Penalty
 from thinnet.plan._coupled import check_members, governs
 from thinnet.plan._finding import Finding
 from thinnet.plan._json import plan_from_json, plan_to_json
@@ -231,3 +231,5 @@ def _check_coupling(weight: Weight, rule: Rule) -> None:
             f"{weight.layouts[0].groups} groups, where one slice holds weights of several {rule.couples}; use a rule "
             "over single weights (L1, L2), or leave this parameter out."
         )
+    if isinstance(rule, GroupLasso):
+        rule.check(weight.name, tuple(weight.layouts[0].view(weight.value()).shape))

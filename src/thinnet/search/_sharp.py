@@ -11,9 +11,8 @@ from torch import Tensor
 
 from thinnet.attach import proximal_step_
 from thinnet.penalties import CoupledGroupLasso, GroupLasso, Penalty
-from thinnet.penalties._grouping import Grouping
 from thinnet.plan import Binding
-from thinnet.rule import Rule, stack_depth
+from thinnet.rule import Rule
 
 FAR = 1e12
 """A strength beyond which nothing stays; in float32 its products with norms are finite."""
@@ -129,10 +128,7 @@ class Sharp:
         for binding in self.bindings:
             for rule in binding.rules:
                 if isinstance(rule, GroupLasso):
-                    depth = stack_depth(rule.strength)
-                    view, groups = Grouping.of(binding.value(), rule.by, rule.blocks, depth)
-                    squares = groups.sum(view.square())
-                    found[binding.name] = squares.reshape(*view.shape[:depth], -1) > 0
+                    found[binding.name] = rule.alive(binding.value())
         return found
 
     @torch.no_grad()

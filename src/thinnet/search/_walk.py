@@ -224,7 +224,9 @@ class Walk:
         before = self.state()
         self._set(0.0)
         self.optimizer.state.clear()
-        with keep_zeros(self.model, self.optimizer):
+        # a plan binds to the model in its first size alone
+        plan = self.task.plan if isinstance(self.task.plan, Plan) and self.recipe is None else None
+        with keep_zeros(self.model, self.optimizer, plan=plan):
             rounds += self._train(0.0, self.settings.refit)
         stop = self._stop(strength, self._measured(), rounds)
         self._restore(before)
