@@ -370,3 +370,12 @@ def test_it_prints_and_draws() -> None:
         "norm of weights",
         "when groups of weight leave",
     ]
+
+
+def test_where_nothing_can_become_zero_nothing_is_said_of_zeros() -> None:
+    problem = regression()
+    path = tn.path(
+        linear, lambda model, s: tn.Plan(tn.L2(s)), problem.fit, problem.loss, strengths=[1.0], first_rounds=2
+    )
+    assert str(path).split()[:3] == ["strength", "error", "rounds"]
+    assert "nonzero" not in repr(path.best)

@@ -61,7 +61,6 @@ class Point:
 
     def __repr__(self) -> str:
         se = "" if self.se != self.se else f" ± {self.se:.2g}"
-        return (
-            f"Point(strength={self.strength:.4g}, error={self.error:.4g}{se}, "
-            f"nonzero={self.nonzero} of {self.weights}{', diverged' if self.diverged else ''})"
-        )
+        zeros = f", nonzero={self.nonzero} of {self.weights}" if self.weights else ""
+        diverged = ", diverged" if self.diverged else ""
+        return f"Point(strength={self.strength:.4g}, error={self.error:.4g}{se}{zeros}{diverged})"

@@ -28,11 +28,21 @@ def _row(point: Point) -> dict[str, Any]:
 
 def path_text(points: Sequence[Point]) -> str:
     """Columns of text, a line a point."""
-    rows = [["strength", "error", "se", "nonzero", "groups", "norm", "rounds"]]
-    for p in points:
-        error = "diverged" if p.diverged else f"{p.error:.4g}"
-        groups = str(sum(p.groups.values())) if p.groups else ""
-        numbers = [f"{p.strength:.4g}", error, "" if p.se != p.se else f"{p.se:.2g}"]
-        rows.append([*numbers, str(p.nonzero), groups, f"{p.norm:.4g}", str(p.rounds)])
+    columns = [_cells(point) for point in points]
+    # where nothing can become zero there is nothing to say of zeros
+    names = [name for name in columns[0] if any(cells[name] for cells in columns)]
+    rows = [names, *([cells[name] for name in names] for cells in columns)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+
+
+def _cells(p: Point) -> dict[str, str]:
+    return {
+        "strength": f"{p.strength:.4g}",
+        "error": "diverged" if p.diverged else f"{p.error:.4g}",
+        "se": "" if p.se != p.se else f"{p.se:.2g}",
+        "nonzero": str(p.nonzero) if p.weights else "",
+        "groups": str(sum(p.groups.values())) if p.groups else "",
+        "norm": f"{p.norm:.4g}" if p.weights else "",
+        "rounds": str(p.rounds),
+    }
