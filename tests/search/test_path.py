@@ -349,6 +349,16 @@ def test_bad_input_is_refused_by_name(change: dict[str, object], message: str) -
         tn.path(linear, plan, fit, evaluate, first_rounds=2, **given)
 
 
+def test_networks_and_optimizers_must_be_made() -> None:
+    problem, plan, one = regression(), tn.Plan(tn.L1(1.0)), linear()
+    with pytest.raises(ValueError, match="`make_model` returned the same network twice"):
+        tn.path(lambda: one, plan, problem.fit, problem.losses, strengths=[0.1])
+    with pytest.raises(TypeError, match=r"`make_model` must return a torch\.nn\.Module, got str"):
+        tn.path(lambda: "network", plan, problem.fit, problem.losses, strengths=[0.1])
+    with pytest.raises(TypeError, match="`optimizer` must make a torch optimizer, got list"):
+        tn.path(linear, plan, problem.fit, problem.losses, strengths=[0.1], optimizer=list)
+
+
 def test_what_evaluate_returns_must_be_losses() -> None:
     problem = regression()
     with pytest.raises(TypeError, match="`evaluate` must return a loss"):

@@ -89,7 +89,7 @@ def path(
         compact: example inputs: dead structures are removed along the way up (`tn.compact_`), which makes it faster.
         journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
             `fit` draws from torch's global generator is drawn as if nothing had happened.
-        callback: called with each point as it is finished.
+        callback: called with each point as it is finished; `print` shows progress.
 
     Returns:
         The path: `best`, `one_se`, `points`, `table()`, `figure()`; each point's `model()` is its network. Where

@@ -90,7 +90,12 @@ class Walk:
         self.model = task.make_model()
         if not isinstance(self.model, nn.Module):
             raise TypeError(f"path: `make_model` must return a torch.nn.Module, got {type(self.model).__name__}.")
+        with torch.random.fork_rng(devices=[]):
+            if task.make_model() is self.model:
+                raise ValueError("path: `make_model` returned the same network twice; it must build a new one.")
         self.optimizer = task.make_optimizer(self.model.parameters())
+        if not isinstance(self.optimizer, Optimizer):
+            raise TypeError(f"path: `optimizer` must make a torch optimizer, got {type(self.optimizer).__name__}.")
         self.attachment: Attachment | None = None
         self.sharp = Sharp(())
         self.grid: list[float] = []
