@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
 from sklearn.linear_model import Lasso, LogisticRegression, enet_path, lasso_path
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -163,6 +164,26 @@ def test_positive_lasso_from_weights_outside_of_the_constraint() -> None:
     assert_same_coefficients(model.weight.detach()[0], oracle.coef_)
 
 
+def test_groups_and_bounds_that_cross_are_brought_as_low_as_sequential_programming_brings_them() -> None:
+    """The projection after the proximal step is not the step of both, and may raise the cost: it is shortened then."""
+    torch.manual_seed(0)
+    x = torch.randn(80, 6, dtype=torch.float64)
+    problem, model = Problem(x, 2 * x @ torch.randn(6, 4, dtype=torch.float64)), at_zero(6, 4)
+    design, targets = problem.x.numpy(), problem.y.numpy()
+
+    def cost(flat: np.ndarray) -> float:
+        w = flat.reshape(4, 6)
+        residuals = design @ w.T - targets
+        return (residuals**2).mean() / 2 + 0.1 * 2 * np.linalg.norm(w, axis=0).sum()
+
+    bounds = {"type": "ineq", "fun": lambda flat: 0.64 - (flat.reshape(4, 6) ** 2).sum(1)}
+    oracle = minimize(cost, np.full(24, 0.1), method="SLSQP", constraints=[bounds], options={"ftol": 1e-12})
+    rules = tn.GroupLasso(0.1, by="inputs") + tn.MaxNorm(0.8)
+    done = polish(model, tn.Plan(rules), problem.loss, steps=2000)
+    assert done.cost == pytest.approx(oracle.fun, rel=1e-6)
+    assert bool((model.weight.norm(dim=1) <= 0.8 + 1e-9).all())
+
+
 def test_parameters_without_a_rule_take_part_and_the_rest_is_ridge_in_closed_form() -> None:
     problem = regression()
     model = linear()
@@ -256,6 +277,13 @@ def test_it_stops_at_the_rounding_of_low_precision() -> None:
         torch.testing.assert_close(rounded.weight.double(), exact.weight, rtol=0, atol=1e-5)
 
 
+def test_momentum_that_overshoots_starts_anew_where_costs_are_too_coarse_to_tell() -> None:
+    problem, model = many_columns(), at_zero(60).float()
+    shifted = Problem(problem.x.float() + 3, problem.y.float())  # a hundred times worse conditioned
+    steps = [polish(model, tn.Plan(tn.L1(s)), shifted.loss).steps for s in np.geomspace(3.0, 0.1, 4).tolist()]
+    assert sum(steps) < 2500
+
+
 def test_a_step_out_of_the_domain_of_the_loss_is_shortened() -> None:
     model = at_zero(1)
     nn.init.constant_(model.weight, 0.01)
@@ -271,6 +299,16 @@ def test_a_parameter_that_the_loss_does_not_use_is_left_to_its_penalty() -> None
     assert polish(model, tn.Plan(tn.L1(0.1)), lambda m: regression().loss(m["used"])).converged
     assert not model["unused"].weight.any()
     torch.testing.assert_close(model["unused"].bias, bias)
+
+
+def test_sparse_gradients_of_an_embedding_are_as_good_as_dense_ones() -> None:
+    rows, targets = torch.tensor([0, 0, 2, 3]), torch.tensor([[1.0], [3.0], [-4.0], [0.1]], dtype=torch.float64)
+    model = nn.Embedding(4, 1, sparse=True).double()
+    plan = tn.Plan({"weight": tn.L1(1.0)})
+    polish(model, plan, lambda m: (m(rows) - targets).square().sum() / 2)
+    # each row is the mean of its targets, shrunk by 1 over their number; the second has no target
+    expected = torch.tensor([[1.5], [0.0], [-3.0], [0.0]], dtype=torch.float64)
+    torch.testing.assert_close(model.weight.detach(), expected, rtol=0, atol=1e-6)
 
 
 def test_what_is_frozen_stays_and_gradients_are_given_back() -> None:

@@ -114,7 +114,9 @@ class Objective:
 
     @torch.enable_grad()
     def _check_loss(self) -> None:
-        first, second = self._loss(self._model), self._loss(self._model)
+        first = self._loss(self._model)
+        with torch.no_grad():
+            second = self._loss(self._model)
         if not isinstance(first, Tensor) or first.numel() != 1 or not first.is_floating_point():
             got = f"shape {tuple(first.shape)} of {first.dtype}" if isinstance(first, Tensor) else f"{first!r}"
             raise ValueError(f"polish: `loss` must return a real scalar tensor, got {got}; take its mean or sum.")
