@@ -389,3 +389,16 @@ def test_where_nothing_can_become_zero_nothing_is_said_of_zeros() -> None:
     )
     assert str(path).split()[:3] == ["strength", "error", "rounds"]
     assert "nonzero" not in repr(path.best)
+
+
+def test_networks_with_dropout_are_polished_without_it() -> None:
+    problem = regression()
+
+    def dropped() -> nn.Module:
+        return nn.Sequential(linear(), nn.Dropout(0.5))
+
+    plan = tn.Plan({"0.weight": tn.L1(1.0)})
+    path = tn.path(dropped, plan, problem.fit, problem.losses, polish=problem.loss, direction="down", points=4, rounds=2)
+    expected = exact(tn.Plan(tn.L1(1.0)), points=4)
+    assert [p.strength for p in path.points] == pytest.approx([p.strength for p in expected.points], rel=1e-5)
+    assert [p.error for p in path.points] == pytest.approx([p.error for p in expected.points], rel=1e-4)

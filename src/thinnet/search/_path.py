@@ -85,7 +85,8 @@ def path(
         refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
             relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
         polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
-            optimum, which clears the false positives of mini-batch noise. See `tn.polish`.
+            optimum in eval mode, which clears the false positives of mini-batch noise; of a large network that takes
+            thousands of steps. See `tn.polish`.
         compact: example inputs: dead structures are removed along the way up (`tn.compact_`), which makes it faster.
         journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
             `fit` draws from torch's global generator is drawn as if nothing had happened.

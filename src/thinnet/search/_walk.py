@@ -188,7 +188,7 @@ class Walk:
         """The gradient of the loss, at the weights as they are."""
         parameters = [binding.parameter for binding in sharp.bindings]
         if self.task.polish is not None:
-            found = torch.autograd.grad(self.task.polish(model), parameters, allow_unused=True)
+            found = torch.autograd.grad(self.task.polish(model.eval()), parameters, allow_unused=True)
             return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
         like = self.optimizer if model is self.model else self.task.make_optimizer(model.parameters())
         recorder = recorded(model, self.task.fit, like)
@@ -302,7 +302,7 @@ class Walk:
     def _polish(self, strength: float) -> None:
         assert self.task.polish is not None
         assert isinstance(self.task.plan, Plan)
-        polish(self.model, self.task.plan, self.task.polish, scale=strength)
+        polish(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
 
     @torch.no_grad()
     def _measured(self) -> Losses:
