@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from thinnet.tabular import _feature_path
 from thinnet.tabular._population import Mix
 from thinnet.tabular._progress import Budget
 from thinnet.tabular._schedule import Schedule
@@ -53,3 +54,10 @@ def train() -> Callable[..., Training]:
         return training
 
     return run
+
+
+@pytest.fixture
+def short_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path of columns that is done at once, and whose choice means little."""
+    for name, value in {"POINTS": 5, "FEWEST": 2, "FIRST_ROUNDS": 8, "ROUNDS": 2, "REFIT": 2}.items():
+        monkeypatch.setattr(_feature_path, name, value)

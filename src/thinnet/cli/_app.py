@@ -81,6 +81,36 @@ def fit(
 
 
 @app.command()
+def path(
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
+    ],
+    target: Annotated[str, typer.Option(help="The column to predict.", metavar="COL")],
+    out: Annotated[Path, typer.Option(help="Folder for the model, path.html and report.html.", metavar="DIR")],
+    time_limit: TimeLimit = 60.0,
+    task: Annotated[Task, typer.Option(help="auto looks at the target.")] = Task.auto,
+    test: Annotated[
+        Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")
+    ] = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """See which columns of TABLE it takes to predict, and save a model of those alone.
+
+    A penalty on every column goes from weak to strong, and column after column
+    leaves the network. The strongest one that does about as well as the best on
+    rows it never saw says which columns stay; networks are then trained on them.
+    """
+    from thinnet.cli._path import path_table
+
+    path_table(
+        table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, resume=resume, json=json
+    )
+
+
+@app.command()
 def predict(
     model: Model,
     table: Annotated[

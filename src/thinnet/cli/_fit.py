@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -25,8 +26,12 @@ def fit_table(
     seed: int,
     resume: bool,
     json: bool,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train on a table and save the model; everything that can be refused is refused before training."""
+    """Train on a table and save the model; everything that can be refused is refused before training.
+
+    `settings` are further parameters of the estimator.
+    """
     x, y = split(table, target)
 
     # after the first look at the table, as it brings torch
@@ -54,7 +59,7 @@ def fit_table(
     classes = f", {y.nunique()} classes" if chosen == "classification" else ""
     override = "" if task != "auto" else " (--task can say otherwise)"
     printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
-    job = Job(x, y, chosen, out, time_limit, seed, tested, json, checkpoint=checkpoint)
+    job = Job(x, y, chosen, out, time_limit, seed, tested, json, settings or {}, checkpoint)
     train(job, printer)
     printer.print(f"next: thinnet predict {shlex.quote(str(out))} NEW_TABLE --out predictions.csv", soft_wrap=True)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from thinnet import tabular
 from thinnet.cli._closing import closing_table, to_json
+from thinnet.cli._columns import columns_summary, tell_columns, write_columns
 from thinnet.cli._errors import InputError, Stopped, from_user, writing
 from thinnet.cli._progress import shown
 from thinnet.cli._score import Task, class_scores, number_scores
@@ -91,16 +92,27 @@ def train(job: Job, printer: Console) -> None:
                 model.fit(job.x, job.y)
         except KeyboardInterrupt as error:
             if not hasattr(model, "notes_"):
-                raise Stopped("stopped before any network was ready; nothing was written.") from error
+                raise Stopped(
+                    f"stopped before any network was ready; {resume(job) or 'nothing was written'}."
+                ) from error
             stopped = True
     report = save(model, job.out)
+    page = write_columns(model, job.out) if model.select_features else None
     scores = test_scores(model, job)
     if job.json:
-        to_stdout(to_json(summary(model, job, report, scores, stopped)) + "\n")
+        columns = {} if page is None else columns_summary(model, page)
+        to_stdout(to_json(summary(model, job, report, scores, stopped) | columns) + "\n")
     tell(model, job, report, scores, printer)
+    if page is not None:
+        tell_columns(model, page, printer)
     if stopped:
-        resume = "; the same command with --resume goes on" if job.checkpoint and job.checkpoint.exists() else ""
-        raise Stopped(f"stopped early; the best model so far is saved in {job.out}{resume}.")
+        then = "; ".join(filter(None, [f"the best model so far is saved in {job.out}", resume(job)]))
+        raise Stopped(f"stopped early; {then}.")
+
+
+def resume(job: Job) -> str:
+    """How to go on with a training that was stopped, "" where nothing is kept of it."""
+    return "the same command with --resume goes on" if job.checkpoint and job.checkpoint.exists() else ""
 
 
 def save(model: Any, out: Path) -> Path:

@@ -26,10 +26,11 @@ class Checkpoint:
     Args:
         path: the file.
         *identity: whatever the states belong to, as bytes; states of another identity are refused.
+        memo: what was found out before the training, as text; kept beside the states.
     """
 
-    def __init__(self, path: str | Path, *identity: bytes) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *identity: bytes, memo: str = "") -> None:
+        self.path, self.memo = Path(path), memo
         digest = hashlib.sha256()
         for part in identity:
             digest.update(hashlib.sha256(part).digest())
@@ -51,12 +52,11 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             plain = json.loads(header["states"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise ValueError(f"{self.path} is no whole checkpoint ({error}). Delete it to start anew.") from error
+            raise damaged(self.path, error) from error
+        if not plain and header.get("memo") == self.memo:
+            return []  # no training had begun, so it fits any
         if header.get("identity") != self.identity:
-            raise ValueError(
-                f"{self.path} belongs to another table, other parameters or another seed. Give the same ones (and an "
-                "integer random_state) to go on, or delete it to start anew."
-            )
+            raise foreign(self.path)
         return [(_under(f"{i}.", tensors), values) for i, values in enumerate(plain)]
 
     @property
@@ -67,7 +67,7 @@ class Checkpoint:
     def save(self, states: Sequence[State]) -> None:
         """Replace the file by these states, whole or not at all. A disk that is full ends the writing, not the fit."""
         partial = self.path.with_name(f".{self.path.name}.partial")
-        header = {"identity": self.identity, "states": json.dumps([plain for _, plain in states])}
+        header = {"identity": self.identity, "states": json.dumps([plain for _, plain in states]), "memo": self.memo}
         tensors = {f"{i}.{name}": t.contiguous() for i, (named, _) in enumerate(states) for name, t in named.items()}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,35 @@ class Checkpoint:
     def remove(self) -> None:
         """The training is done."""
         self.path.unlink(missing_ok=True)
+
+
+def kept_memo(path: Path) -> tuple[str, bool]:
+    """The memo of a checkpoint, "" where there is no file, and whether a training had begun.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    if not path.exists():
+        return "", False
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+        return header.get("memo", ""), bool(json.loads(header["states"]))
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: Exception) -> ValueError:
+    """What is wrong with a file that cannot be read."""
+    return ValueError(f"{path} is no whole checkpoint ({error}). Delete it to start anew.")
+
+
+def foreign(path: Path) -> ValueError:
+    """What is wrong with the file of another training."""
+    return ValueError(
+        f"{path} belongs to another table, other parameters or another seed. Give the same ones (and an "
+        "integer random_state) to go on, or delete it to start anew."
+    )
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

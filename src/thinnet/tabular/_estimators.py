@@ -16,13 +16,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thinnet.compact import Exported
 from thinnet.report import Results, write_report
+from thinnet.tabular._choosing import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular._compact import compact_estimator
 from thinnet.tabular._compacted import CompactedTable
 from thinnet.tabular._encoder import Encoder
 from thinnet.tabular._export import Dates, write_onnx
 from thinnet.tabular._fitting import Fitted, Settings, fit_population, stratified_folds
+from thinnet.tabular._parameters import check_parameters
 from thinnet.tabular._progress import Budget, Progress
 from thinnet.tabular._saving import read_estimator, write_estimator
+from thinnet.tabular._selection import FeatureSelector
 from thinnet.tabular._spread import Spread
 from thinnet.tabular._table import learn
 from thinnet.tabular._target import ClassTarget, NumberTarget, read_classes, read_numbers
@@ -39,7 +42,7 @@ def _batch_size(rows: int) -> int:
     return int(np.clip(2 ** round(np.log2(rows / 40)), 32, 256))
 
 
-class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
+class _ThinNet(FeatureSelector, BaseEstimator, ABC):  # type: ignore[misc]
     """What classifier and regressor share."""
 
     metric_: str
@@ -56,6 +59,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         n_waves: int = 18,
         max_steps: int = 4000,
         batch_size: int | None = None,
+        select_features: bool = False,
         random_state: int | np.random.RandomState | None = None,
         callback: Callable[[Progress], object] | None = None,
         checkpoint: str | Path | None = None,
@@ -69,6 +73,7 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         self.n_waves = n_waves
         self.max_steps = max_steps
         self.batch_size = batch_size
+        self.select_features = select_features
         self.random_state = random_state
         self.callback = callback
         self.checkpoint = checkpoint
@@ -103,31 +108,49 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             ValueError: a parameter or the data cannot be used; the message says which, where and the remedy.
         """
         budget = Budget(self.time_limit)
-        self._check_parameters()
+        check_parameters(self)
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         target = self._read_target(y)
-        self.schema_, frame = learn(X, rows=target.present)
-        validate_data(self, X, skip_check_array=True)  # names and number of columns
+        schema, frame = learn(X, rows=target.present)
         if len(frame) < self.cv:
             raise ValueError(
                 f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "
                 f"Lower cv to at most {len(frame)}, or give more rows."
             )
-        self.encoder_ = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, self.schema_)
-        x_ND = torch.from_numpy(self.encoder_.transform(frame))
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)  # of an earlier fit: one that is interrupted now must not seem to be fitted
+        validate_data(self, X, skip_check_array=True)  # names and number of columns
         y_N, outputs, strata = self._learn_target(target)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        problem = Problem(
-            x_ND,
-            y_N,
-            stratified_folds(strata, len(frame), self.cv, seed),
-            outputs,
-            np.array([part for _, part in self.encoder_.columns_]),
-        )
+        fold_N = stratified_folds(strata, len(frame), self.cv, seed)
+        notes = [f"column {d.column!r} left out: {d.reason}" for d in schema.dropped]
+        callback, memo = self.callback, ""
+        if self.select_features:
+            chosen = choose_columns(
+                schema,
+                frame,
+                (y_N, outputs),
+                fold_N,
+                n_bins=self.n_bins,
+                width=_WIDTH,
+                seed=seed,
+                budget=budget,
+                units=self._units,
+                callback=callback,
+                checkpoint=self.checkpoint,
+            )
+            schema = narrowed_schema(schema, chosen.path)
+            frame = frame[[column.name for column in schema.columns]]
+            notes += told(chosen.path)
+            callback, memo = afterwards(callback), chosen.memo
+        encoder = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, schema)
+        x_ND = torch.from_numpy(encoder.transform(frame))
+        problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
         batch_size = self.batch_size or _batch_size(len(frame))
         settings = Settings(self.n_mixes, self.n_rounds, tuple(self.hidden), self.max_steps, batch_size, seed)
-        fitted = fit_population(problem, settings, budget, self._units, self.callback, self.checkpoint)
+        fitted = fit_population(problem, settings, budget, self._units, callback, self.checkpoint, memo)
+        self.schema_, self.encoder_ = schema, encoder
         self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
         self.curves_, self.shown_weights_ = fitted.curves, fitted.weights
         self._finish(fitted, problem)
@@ -138,8 +161,11 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             "networks": f"{len(self.leaderboard_)} mixes of regularizers in {self.cv} folds",
             "time": f"{budget.elapsed:.0f} s",
         }
-        self.notes_ = [f"column {d.column!r} left out: {d.reason}" for d in self.schema_.dropped]
-        self.notes_ += [*self.schema_.notes, *fitted.notes]
+        if self.select_features:
+            self.feature_path_ = shown_path(chosen.path, self._units)
+            self.feature_strengths_ = chosen.path.leaves
+            self.facts_["choosing columns"] = f"{chosen.seconds:.0f} s"
+        self.notes_ = [*notes, *self.schema_.notes, *fitted.notes]
         if self.leaderboard_["epochs"].iloc[0] < 1:
             self.notes_.append("less than one pass over the rows fitted into the time: a higher limit will do better")
         if target.left_out:
@@ -148,22 +174,6 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
             self.notes_.append("training was interrupted: this is the best found until then")
             raise KeyboardInterrupt
         return self
-
-    def _check_parameters(self) -> None:
-        """Refuse parameters that cannot be meant, by name."""
-        least = {"n_mixes": 1, "n_rounds": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
-        for name, low in least.items():
-            value: Any = getattr(self, name)
-            if not (isinstance(value, int | np.integer) and value >= low) and not (
-                name == "batch_size" and value is None
-            ):
-                raise ValueError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
-        limit: Any = self.time_limit
-        if limit is not None and not (isinstance(limit, int | float | np.number) and limit > 0):
-            raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {limit!r}.")
-        hidden: Any = self.hidden
-        if not isinstance(hidden, Sequence) or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
-            raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
 
     def _outputs(self, X: Any) -> tuple[Floats, Floats]:
         """The ensemble's mean and variance for a table."""
@@ -255,7 +265,12 @@ class _ThinNet(BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        if not self.select_features:
+            tags.transformer_tags = None
         return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "ensemble_")
 
 
 class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
@@ -280,6 +295,10 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
+        select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
+            small network goes from weak to strong, column after column leaves, and the strongest network within one
+            standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
+            selector, too: `transform` gives the chosen columns.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
@@ -293,6 +312,11 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
         feature_names_in_: their names, for a DataFrame.
+        feature_path_: with `select_features`, a DataFrame, a row a strength: held-out log loss and its standard error,
+            columns left, share of the input weights that are zero, their norm, whether training diverged, and whether
+            it is the best or the chosen one.
+        feature_strengths_: with `select_features`, the strength from which on each column is left out; infinite for
+            one that never is.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -356,6 +380,10 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
+        select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
+            small network goes from weak to strong, column after column leaves, and the strongest network within one
+            standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
+            selector, too: `transform` gives the chosen columns.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
@@ -368,6 +396,11 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
         feature_names_in_: their names, for a DataFrame.
+        feature_path_: with `select_features`, a DataFrame, a row a strength: held-out RMSE and its standard error,
+            columns left, share of the input weights that are zero, their norm, whether training diverged, and whether
+            it is the best or the chosen one.
+        feature_strengths_: with `select_features`, the strength from which on each column is left out; infinite for
+            one that never is.
 
     Example:
         >>> import numpy as np

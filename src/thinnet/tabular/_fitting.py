@@ -77,8 +77,9 @@ def fit_population(
     units: Units,
     callback: Callable[[Progress], object] | None,
     checkpoint: str | Path | None = None,
+    memo: str = "",
 ) -> Fitted:
-    """Train, select and describe.
+    """Train, select and describe; the checkpoint keeps `memo`, what was found out before.
 
     Raises:
         KeyboardInterrupt: asked for before anything was usable.
@@ -97,7 +98,7 @@ def fit_population(
 
     rng = np.random.default_rng(settings.seed)
     mixes = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
-    file = _checkpoint(checkpoint, problem, settings, mixes)
+    file = _checkpoint(checkpoint, problem, settings, mixes, memo)
     unfinished = file.load() if file else []
     budget.start -= unfinished[-1][1]["elapsed"] if unfinished else 0.0
     rounds = settings.n_rounds
@@ -193,12 +194,12 @@ def _affordable(problem: Problem, mixes: list[Mix], settings: Settings, seconds:
 
 
 def _checkpoint(
-    path: str | Path | None, problem: Problem, settings: Settings, mixes: Sequence[Mix]
+    path: str | Path | None, problem: Problem, settings: Settings, mixes: Sequence[Mix], memo: str
 ) -> Checkpoint | None:
     if path is None:
         return None
     arrays = (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N)
-    return Checkpoint(path, *(array.tobytes() for array in arrays), repr((settings, mixes)).encode())
+    return Checkpoint(path, *(array.tobytes() for array in arrays), repr((settings, mixes)).encode(), memo=memo)
 
 
 def stratified_folds(strata: NDArray[np.int64] | None, rows: int, folds: int, seed: int) -> NDArray[np.int64]:

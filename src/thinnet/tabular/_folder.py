@@ -19,8 +19,9 @@ import skops.io
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
-FORMAT = 2
-"""The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths."""
+FORMAT = 3
+"""The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths,
+3 a path of features as well."""
 
 Content = Literal["weights.safetensors", "preprocessing.skops"]
 

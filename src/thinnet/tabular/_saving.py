@@ -33,6 +33,8 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         for name, value in estimator.get_params(deep=False).items()
         if name not in ("callback", "checkpoint")
     }
+    if not params["select_features"]:
+        del params["select_features"]  # older versions do not know it
     params["hidden"] = [int(units) for units in params["hidden"]]
     if isinstance(params["random_state"], np.random.RandomState):
         params["random_state"] = None  # its state at the time of the fit is gone
@@ -53,13 +55,17 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         payload["classes_"], payload["classes_dtype"] = estimator.classes_.tolist(), estimator.classes_.dtype.str
     if hasattr(estimator, "spread_"):
         payload["spread"] = asdict(estimator.spread_)
+    if estimator.select_features:
+        points, strengths = estimator.feature_path_, estimator.feature_strengths_
+        payload["feature_path"] = _no_nan(points.to_dict("list"))
+        payload["feature_strengths"] = [[name, v if np.isfinite(v) else None] for name, v in strengths.items()]
     for i, shown in enumerate(estimator.shown_weights_):
         tensors |= {
             f"shown.{i}.{layer}": torch.from_numpy(np.ascontiguousarray(w)) for layer, w in shown.layers.items()
         }
     card = Card(
         # the oldest format that holds it, so that older versions read what they can
-        format=2 if "blocks" in settings else 1,
+        format=3 if estimator.select_features else 2 if "blocks" in settings else 1,
         library=thinnet.__version__,
         estimator=type(estimator).__name__,
         params=_plain(params),
@@ -103,6 +109,9 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
         estimator.classes_ = np.array(payload["classes_"], dtype=np.dtype(payload["classes_dtype"]))
     else:
         estimator.spread_ = Spread(**payload["spread"])
+    if "feature_path" in payload:
+        estimator.feature_path_ = pd.DataFrame(payload["feature_path"]).fillna({"held_out": np.nan, "se": np.nan})
+        estimator.feature_strengths_ = {n: np.inf if v is None else v for n, v in payload["feature_strengths"]}
     network = from_folder(payload, folder.tensors)
     temperatures_K = np.array(payload["temperatures"]) if "temperatures" in payload else None
     estimator.ensemble_ = Ensemble(network, np.array(payload["weights"]), temperatures_K, payload["temperature"])
