@@ -398,7 +398,8 @@ def test_networks_with_dropout_are_polished_without_it() -> None:
         return nn.Sequential(linear(), nn.Dropout(0.5))
 
     plan = tn.Plan({"0.weight": tn.L1(1.0)})
-    path = tn.path(dropped, plan, problem.fit, problem.losses, polish=problem.loss, direction="down", points=4, rounds=2)
+    settings = {"polish": problem.loss, "direction": "down", "points": 4, "rounds": 2}
+    path = tn.path(dropped, plan, problem.fit, problem.losses, **settings)
     expected = exact(tn.Plan(tn.L1(1.0)), points=4)
     assert [p.strength for p in path.points] == pytest.approx([p.strength for p in expected.points], rel=1e-5)
     assert [p.error for p in path.points] == pytest.approx([p.error for p in expected.points], rel=1e-4)
