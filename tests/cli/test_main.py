@@ -18,7 +18,7 @@ def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 def test_help_names_the_commands(thinnet) -> None:
     ended = thinnet("--help")
     assert (ended.status, ended.err) == (0, "")
-    assert all(name in ended.out for name in ("fit", "predict", "demo"))
+    assert all(name in ended.out for name in ("fit", "path", "predict", "demo"))
 
 
 def test_no_command_is_a_call_for_help(thinnet) -> None:

@@ -48,7 +48,7 @@ def error_figure(results: PathResults) -> go.Figure:
         figure.add_hline(
             y=float(dense.iloc[0]),
             line={"color": "var(--plain)", "dash": "4px,4px", "width": 1.5},
-            annotation={"text": "without it", "font": {"color": "var(--plain)"}},
+            annotation={"text": "without a penalty", "font": {"color": "var(--plain)"}},
         )
     if not known.all():
         figure.add_scatter(
