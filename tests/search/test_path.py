@@ -403,3 +403,25 @@ def test_networks_with_dropout_are_polished_without_it() -> None:
     expected = exact(tn.Plan(tn.L1(1.0)), points=4)
     assert [p.strength for p in path.points] == pytest.approx([p.strength for p in expected.points], rel=1e-5)
     assert [p.error for p in path.points] == pytest.approx([p.error for p in expected.points], rel=1e-4)
+
+
+@pytest.mark.parametrize("harm", [1.0, math.inf])
+def test_a_refit_that_only_harms_is_not_taken(harm: float) -> None:
+    problem = regression()
+
+    def walk(refit: int) -> list[float]:
+        calls = itertools.count(1)
+
+        def fit(model: nn.Module, optimizer: Optimizer) -> None:
+            problem.fit(model, optimizer)
+            if refit and next(calls) in (
+                4,
+                6,
+            ):  # three rounds of the first point, its refit, one of the second, its refit
+                model.weight.data.add_(harm)
+
+        settings = {"strengths": [0.1, 0.2], "first_rounds": 3, "rounds": 1, "refit": refit}
+        path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings)
+        return [point.error for point in path.points]
+
+    assert walk(1) == walk(0)

@@ -158,7 +158,7 @@ class Walk:
         hold = self.optimizer.register_step_post_hook(lambda *_: self.sharp.take_to_zero_())
         self._set(0.0)
         try:
-            self._train(0.0, self.settings.first_rounds)
+            self._train(self.settings.first_rounds)
             if self.task.polish is not None:
                 self._polish_the_rest()
             top = self.sharp.strength_of(self._gradients(self.model, self.sharp))
@@ -211,7 +211,7 @@ class Walk:
         """Go on to a strength."""
         before = self.state()
         self._set(strength)
-        rounds = self._train(strength, self.settings.first_rounds if first else self.settings.rounds)
+        rounds = self._train(self.settings.first_rounds if first else self.settings.rounds)
         if self.task.polish is not None and _finite(self.model):
             self._polish(strength)
         losses = self._measured()
@@ -232,7 +232,7 @@ class Walk:
         # a plan binds to the model in its first size alone
         plan = self.task.plan if isinstance(self.task.plan, Plan) and self.recipe is None else None
         with keep_zeros(self.model, self.optimizer, plan=plan):
-            rounds += self._train(0.0, self.settings.refit)
+            rounds += self._train(self.settings.refit, best=self._measured().mean)
         stop = self._stop(strength, self._measured(), rounds)
         self._restore(before)
         return stop
@@ -269,15 +269,22 @@ class Walk:
         self._look_anew()
         self.weights = self.sharp.count()[1]
 
-    def _train(self, strength: float, rounds: int) -> int:
-        """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took."""
-        best, best_state, since, number = math.inf, None, 0, 0
+    def _train(self, rounds: int, best: float = math.inf) -> int:
+        """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took.
+
+        `best` is what they must fall below for the weights as they are now not to be kept.
+        """
+        falls_back = best < math.inf
+        best_state = copy.deepcopy(self.model.state_dict()) if falls_back else None
+        since, number = 0, 0
         patience = max(self.settings.patience, rounds // 10)
         for number in range(1, rounds + 1):
             self._round()
             cost = self._measured().mean + self._penalty()
             if not math.isfinite(cost):
-                return number
+                if falls_back:
+                    break
+                return number  # momenta are lost as well: the point has diverged
             since = 0 if cost < best - _STALE * abs(best) else since + 1
             if cost < best:
                 best, best_state = cost, copy.deepcopy(self.model.state_dict()) if number < rounds else None
