@@ -29,7 +29,7 @@ POINTS, FEWEST = 20, 8
 RATIO = 2e-2
 """The weakest strength over the one at which the last column leaves: below it, hardly any does."""
 
-FIRST_ROUNDS, ROUNDS, REFIT = 20, 5, 5
+FIRST_ROUNDS, ROUNDS, REFIT = 20, 3, 12
 """Most rounds of the dense network, of every strength after it, and without penalty before a strength is judged.
 
 Judged with its penalty, a network that reads few columns looks worse than it is, and too many columns would stay.
