@@ -60,10 +60,10 @@ def test_what_the_reader_should_know() -> None:
         "1 of 4 columns chosen at strength 0.4; left out: 'd', 'b', 'c'",
         "at some strengths of the path training diverged; it went on from the strength before",
     ]
-    every = replace(PATH, chosen=tuple("abcd"), ended=True, steps=STEPS[2:])
-    assert told(every) == [
-        "every one of the 4 columns was chosen: without any, held-out rows fare worse",
-        "time ended the path of columns before all had left: a higher limit may leave out more",
+    every = replace(PATH, chosen=tuple("abcd"), steps=STEPS[2:])
+    assert told(every) == ["every one of the 4 columns was chosen: without any, held-out rows fare worse"]
+    assert told(replace(every, ended=True)) == [
+        "time ended the path of columns before all had left: a higher limit may leave out more"
     ]
     many = replace(PATH, leaves={f"c{i}": 0.1 for i in range(30)} | {"a": 1.0})
     assert told(many)[0].endswith("'c19' and 10 more")

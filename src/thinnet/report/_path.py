@@ -89,10 +89,8 @@ def path_finding(results: PathResults) -> str:
     count, every = len(results.chosen), len(results.leaves)
     columns = f"{count} of {every} columns {'is' if count == 1 else 'are'} enough"
     score = f"held-out {results.metric} {number(float(chosen['held_out']))}"
-    if not results.strength:
-        return f"No column can be spared: without the penalty all {every} are used, at {score}."
     if count == every:
-        return f"No column can be spared: all {every} are chosen, at {score}."
+        return f"Every one of the {every} columns is chosen, at {score}."
     if results.strength == results.best:
         return f"{columns}: at the best strength the others are gone, at {score}."
     return (

@@ -142,7 +142,7 @@ def told(path: FeaturePath) -> list[str]:
         more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
         kept = f"{len(path.chosen)} of {len(path.leaves)} columns chosen at strength {path.strength:.2g}"
         notes.append(f"{kept}; left out: {', '.join(map(repr, gone[:_NAMED]))}{more}")
-    else:
+    elif not path.ended:
         notes.append(f"every one of the {len(path.leaves)} columns was chosen: without any, held-out rows fare worse")
     if path.ended:
         notes.append("time ended the path of columns before all had left: a higher limit may leave out more")
