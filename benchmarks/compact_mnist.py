@@ -62,6 +62,14 @@ CONV = {
     "dense_drop": [0.3, 0.3],
     "refit_drop": [0.1, 0.1],
 }
+CONV_TWICE = {
+    **CONV,
+    "by": "ours",
+    "sparse": {**CONV["sparse"], "epochs": 4},
+    "strengths": [1e-4, 1e-4, 1e-3],
+    "again": [2e-3, 2e-3, 2e-2],
+    "second": {"epochs": 4, "batch": 256},
+}
 ROWS: dict[str, dict[str, Any]] = {
     "ours, 300-100, larger": {**TWICE, "keep": [275, 110, 60], "again": [1e-3, 1e-3, 1e-2]},
     "ours, 300-100, smaller": {
@@ -86,7 +94,8 @@ ROWS: dict[str, dict[str, Any]] = {
         "reg": 1e-3,
         "ratios": [0.6, 0.75, 0.9],
     },
-    "ours, lenet-5": {**CONV, "by": "ours", "strengths": [1e-3]},
+    "ours, lenet-5, larger": {**CONV_TWICE, "keep": [10, 12, 60]},
+    "ours, lenet-5, smaller": {**CONV_TWICE, "keep": [7, 8, 35]},
     "torch-pruning, lenet-5": {**CONV, "by": "torch-pruning", "reg": 1e-3, "ratios": [0.8, 0.9]},
 }
 
@@ -106,18 +115,21 @@ def network(name: str) -> nn.Module:
 
 
 def rules(model: nn.Module, example: Tensor, strengths: list[float]) -> tn.Plan:
-    """Inputs of every weight matrix as groups, a strength each; with a single one, all removable structures alike."""
-    if len(strengths) == 1:
-        return tn.Plan(tn.groups(model, example, strength=strengths[0]))
+    """A strength for each layer: on the inputs of a weight matrix, or on the channels and nodes of a convolution."""
+    if example.ndim > 2:
+        return training.by_layer(training.layers_of(tn.groups(model, example)), strengths)
     names = [name for name, p in model.named_parameters() if p.ndim > 1]
     return tn.Plan({name: tn.GroupLasso(s, by="inputs") for name, s in zip(names, strengths, strict=True)})
 
 
-def weakest(model: nn.Module, keep: list[int], strengths: list[float]) -> tn.Plan:
-    """Inputs of every weight matrix with the smallest norms, all but the `keep` largest, as groups; the rest is free.
+def weakest(model: nn.Module, example: Tensor, keep: list[int], strengths: list[float]) -> tn.Plan:
+    """Groups with the smallest norms of each layer, all but the `keep` largest; the rest is free.
 
     The adaptive group lasso with two levels: what stays is not shrunk for the sake of what goes.
     """
+    if example.ndim > 2:
+        layers = training.layers_of(tn.groups(model.eval(), example))
+        return training.weakest(model, layers, keep, strengths)
     rules = {}
     weights = [(name, p.detach()) for name, p in model.named_parameters() if p.ndim > 1]
     for (name, weight), kept, strength in zip(weights, keep, strengths, strict=True):
@@ -159,7 +171,7 @@ def ours(model: nn.Module, data: Data, settings: Settings, seed: int) -> list[Ou
     small, data = compacted(model, data)
     if "keep" in settings:
         training.drop(small, settings["refit_drop"])
-        plan = weakest(small, settings["keep"], settings["again"])
+        plan = weakest(small, data[0][:2], settings["keep"], settings["again"])
         training.fit(small, data[0], data[1], Phase(**settings["second"]), seed + 2, plan, ramp=0.5)
         small, data = compacted(small, data)
     return [{"sparse_error": sparse, **refit(small, data, settings, seed)}]

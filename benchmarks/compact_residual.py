@@ -20,6 +20,7 @@ turn, CPU time of one thread, the median of the ratios to the dense one.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import tempfile
@@ -47,6 +48,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "ours, 5e-4": {"strength": 5e-4},
     "ours, 1e-3": {"strength": 1e-3},
     "ours, 1.5e-3": {"strength": 1.5e-3},
+    "ours, 3e-3": {"strength": 3e-3},
+    "ours, two passes": {"strength": 2e-4, "again": 5e-3, "keep": {16: 11, 32: 15, 64: 15}},
     "torch-pruning": {"reg": 1e-3, "ratios": [0.35, 0.5, 0.65]},
 }
 BATCHES = (1, 128)
@@ -110,10 +113,23 @@ class Judge:
         }
 
 
-def ours(model: nn.Module, judge: Judge, seed: int, strength: float) -> list[tuple[dict[str, Any], nn.Module]]:
-    """The groups as a penalty, compacted, trained on without it."""
+def ours(
+    model: nn.Module, judge: Judge, seed: int, strength: float, again: float = 0.0, keep: dict[int, int] | None = None
+) -> list[tuple[dict[str, Any], nn.Module]]:
+    """The groups as a penalty, compacted, trained on without it.
+
+    With `keep`, by the number of a layer's channels, the second half puts the strength `again` on its smallest channels
+    alone, all but so many, and none on the others.
+    """
     x, y = judge.data
-    training.fit(model, x, y, SPARSE, seed + 1, tn.Plan(tn.groups(model.eval(), x[:2], strength=strength)))
+    phase = dataclasses.replace(SPARSE, epochs=SPARSE.epochs // 2) if keep else SPARSE
+    groups = tn.groups(model.eval(), x[:2], strength=strength)
+    training.fit(model, x, y, phase, seed + 1, tn.Plan(groups))
+    if keep:
+        layers = training.layers_of(groups)
+        numbers = [keep[len(training.group_norms(model, layer))] for layer in layers]
+        plan = training.weakest(model, layers, numbers, [again] * len(layers))
+        training.fit(model, x, y, phase, seed + 3, plan, ramp=0.5)
     sparse = judge(model)["validation"]
     small, _ = tn.compact(model, x[:8])
     training.fit(small, x, y, REFIT, seed + 2)

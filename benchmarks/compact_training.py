@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -103,3 +105,55 @@ def drop(model: nn.Module, rates: Iterable[float]) -> None:
     """Set the rates of a model's dropout layers, in order."""
     for layer, rate in zip((m for m in model.modules() if isinstance(m, nn.Dropout)), rates, strict=True):
         layer.p = rate
+
+
+def layers_of(rule: tn.CoupledGroupLasso) -> list[tn.CoupledGroupLasso]:
+    """The groups layer by layer: those that lie in the same parameters, in the order of the first."""
+    places: dict[int, tuple[str, ...]] = {}
+    for name, (_, numbers) in rule.members.items():
+        for number in {n for n in numbers if n >= 0}:
+            places[number] = (*places.get(number, ()), name)
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number in sorted(places):
+        found.setdefault(places[number], []).append(number)
+    return [only(rule, groups) for groups in found.values()]
+
+
+def only(rule: tn.CoupledGroupLasso, groups: Iterable[int]) -> tn.CoupledGroupLasso:
+    """These groups alone, numbered anew."""
+    numbered = {number: i for i, number in enumerate(groups)}
+    members = {
+        name: (dim, [numbered.get(number, -1) for number in numbers])
+        for name, (dim, numbers) in rule.members.items()
+        if any(number in numbered for number in numbers)
+    }
+    return tn.CoupledGroupLasso(rule.strength, members)
+
+
+def group_norms(model: nn.Module, rule: tn.CoupledGroupLasso) -> Tensor:
+    """The norm of every group."""
+    parameters = dict(model.named_parameters())
+    squares: dict[int, float] = {}
+    for name, (dim, numbers) in rule.members.items():
+        each = parameters[name].detach().movedim(dim, 0).flatten(1).square().sum(1).tolist()
+        for number, square in zip(numbers, each, strict=True):
+            squares[number] = squares.get(number, 0.0) + square
+    return torch.tensor([squares[n] for n in sorted(n for n in squares if n >= 0)]).sqrt()
+
+
+def by_layer(rules: Iterable[tn.CoupledGroupLasso], strengths: Iterable[float]) -> tn.Plan:
+    """A strength for each layer."""
+    pairs = zip(rules, strengths, strict=True)
+    return tn.Plan(functools.reduce(operator.add, (rule * (s / rule.strength) for rule, s in pairs)))
+
+
+def weakest(
+    model: nn.Module, layers: list[tn.CoupledGroupLasso], keep: Iterable[int], strengths: Iterable[float]
+) -> tn.Plan:
+    """The groups with the smallest norms of each layer, all but the `keep` largest; the rest is free."""
+    chosen = []
+    for rule, kept, strength in zip(layers, keep, strengths, strict=True):
+        low = group_norms(model, rule).argsort(descending=True)[kept:].tolist()
+        if low:
+            chosen.append((only(rule, low), strength))
+    return by_layer(*zip(*chosen, strict=True))
