@@ -103,7 +103,7 @@ def panels(results: PathResults) -> list[Panel]:
     """What is left along the path."""
     figures = [
         ("Columns left", line_figure(results, "features", "columns")),
-        ("Weights that are exactly zero", line_figure(results, "zeros", "of the weights", factor=100, suffix=" %")),
+        ("Exact zeros", line_figure(results, "zeros", "of the weights", factor=100, suffix=" %")),
         ("Norm of the weights", line_figure(results, "norm", "norm")),
     ]
     return [Panel(name, "best", embed(figure), f"{name} against strength.") for name, figure in figures]

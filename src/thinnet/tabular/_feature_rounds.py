@@ -17,6 +17,9 @@ from thinnet.tabular._training import Problem, predict
 _STEPS = (4, 40)
 """Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""
 
+_TAKEN = 0.75
+"""Share of its rounds that a point takes, about: most end early."""
+
 _SCORED = 2000
 """Most held-out rows of a fold that a network is scored on, a random sample of them."""
 
@@ -80,7 +83,7 @@ class Rounds:
             self._step = 0
             # the proximal step and the scores come on top
             round_ = 1.5 * self.steps * sorted(times[1:])[1]
-            count = int(np.clip((self.budget.left / round_ - first) / each, fewest, most))
+            count = int(np.clip((self.budget.left / round_ - first) / (_TAKEN * each), fewest, most))
         self._expected = (count, first, each)
         return count
 
