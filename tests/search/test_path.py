@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import thinnet as tn
+from thinnet.errors import NoEffectWarning
 
 from .networks import convolutional, gradient_descent, images, linear, perceptron, regression
 
@@ -425,3 +426,10 @@ def test_a_refit_that_only_harms_is_not_taken(harm: float) -> None:
         return [point.error for point in path.points]
 
     assert walk(1) == walk(0)
+
+
+def test_a_way_down_on_which_nothing_leaves_zero_is_told() -> None:
+    problem = regression()
+    settings = {"strengths": [1000.0, 900.0], "direction": "down", "first_rounds": 2}
+    with pytest.warns(NoEffectWarning, match=r'nothing ever left zero on the way down.*use direction="up"'):
+        tn.path(linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, **settings)

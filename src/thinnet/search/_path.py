@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 
 from thinnet.constraints import Constraint
 from thinnet.dropout import DropConnect
+from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
 from thinnet.search._grid import Direction, checked
 from thinnet.search._journal import Journal
@@ -91,6 +93,9 @@ def path(
         journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
             `fit` draws from torch's global generator is drawn as if nothing had happened.
         callback: called with each point as it is finished; `print` shows progress.
+
+    Warns:
+        NoEffectWarning: on the way down nothing ever left zero.
 
     Returns:
         The path: `best`, `one_se`, `points`, `table()`, `figure()`; each point's `model()` is its network. Where
@@ -205,4 +210,12 @@ def _walked(
         found.append(kept(stop, len(found), task, file, walk))
         if callback is not None:
             callback(found[-1])
-    return Path(tuple(found), settings.direction)
+    result = Path(tuple(found), settings.direction)
+    if len(found) > 1 and settings.direction == "down" and walk.sharp and not any(p.nonzero for p in found):
+        warnings.warn(
+            "path: nothing ever left zero on the way down: units may have died before anything came in (ReLU), or "
+            'rounds are too few; use direction="up", or a smaller learning rate.',
+            NoEffectWarning,
+            stacklevel=3,
+        )
+    return result

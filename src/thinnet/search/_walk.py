@@ -158,7 +158,8 @@ class Walk:
         hold = self.optimizer.register_step_post_hook(lambda *_: self.sharp.take_to_zero_())
         self._set(0.0)
         try:
-            self._train(self.settings.first_rounds)
+            # no longer than it takes: where nothing comes in, units drift, and some to where they never answer again
+            self._train(self.settings.first_rounds, patience=self.settings.patience)
             if self.task.polish is not None:
                 self._polish_the_rest()
             top = self.sharp.strength_of(self._gradients(self.model, self.sharp))
@@ -269,15 +270,18 @@ class Walk:
         self._look_anew()
         self.weights = self.sharp.count()[1]
 
-    def _train(self, rounds: int, best: float = math.inf) -> int:
+    def _train(self, rounds: int, *, best: float = math.inf, patience: int | None = None) -> int:
         """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took.
 
-        `best` is what they must fall below for the weights as they are now not to be kept.
+        Args:
+            rounds: rounds at most.
+            best: what they must fall below for the weights as they are now not to be kept.
+            patience: rounds without a gain that end it; see `path`.
         """
         falls_back = best < math.inf
         best_state = copy.deepcopy(self.model.state_dict()) if falls_back else None
         since, number = 0, 0
-        patience = max(self.settings.patience, rounds // 10)
+        patience = patience or max(self.settings.patience, rounds // 10)
         for number in range(1, rounds + 1):
             self._round()
             cost = self._measured().mean + self._penalty()
