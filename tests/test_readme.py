@@ -43,11 +43,12 @@ def test_thinnet_commands_run(tmp_path: Path) -> None:
     table[:400].to_csv(tmp_path / "patients.csv", index=False)
     table[400:].drop(columns="diagnosis").to_csv(tmp_path / "new_patients.csv", index=False)
     commands = [shlex.split(command) for command in COMMANDS if command.startswith("thinnet ")]
-    assert [command[1] for command in commands] == ["fit", "predict", "compact", "export"]
+    assert [command[1] for command in commands] == ["fit", "predict", "path", "compact", "export"]
     program = Path(sys.executable).with_name("thinnet")
     for command in commands:
         done = subprocess.run([program, *command[1:]], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "model" / "report.html").exists()
+    assert (tmp_path / "few" / "path.html").exists()
     assert (tmp_path / "model-compact.onnx").exists()
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 170
