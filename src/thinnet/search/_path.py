@@ -22,7 +22,9 @@ from thinnet.search._point import Point
 from thinnet.search._record import header, kept, read
 from thinnet.search._recorder import Fit
 from thinnet.search._result import Path
-from thinnet.search._walk import Loss, MakeOptimizer, Settings, Task, Varied, Walk
+from thinnet.search._strengths import strengths_along
+from thinnet.search._task import Loss, MakeOptimizer, Settings, Task, Varied
+from thinnet.search._walk import Walk
 
 
 def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -205,7 +207,7 @@ def _walked(
         plain, tensors = way
         found = found[: plain["done"]]
         walk.resume(plain, tensors)
-    for strength in walk.strengths(len(found)):
+    for strength in strengths_along(walk, len(found)):
         stop = walk.step(strength, first=not found)
         found.append(kept(stop, len(found), task, file, walk))
         if callback is not None:

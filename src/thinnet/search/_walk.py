@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,52 +16,16 @@ from thinnet.attach import Attachment, attach
 from thinnet.compact import CompactCallback
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
-from thinnet.search._grid import Direction, geometric
 from thinnet.search._keep_zeros import keep_zeros
-from thinnet.search._losses import Evaluate, Losses
+from thinnet.search._losses import Losses
 from thinnet.search._polish import polish
-from thinnet.search._recorder import Fit, recorded
 from thinnet.search._sharp import Sharp
+from thinnet.search._task import Settings, Task
 from thinnet.search._tree import finite, flatten, unflatten
 from thinnet.stack import Stack
 
-Varied = Callable[[nn.Module, float], Plan | None]
-"""The plan for a value, `plan(model, value)`, which may set something on the model as well."""
-
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
-
-Loss = Callable[[nn.Module], Tensor]
-"""The loss on all training data at once: `loss(model)`, differentiable."""
-
 _STALE = 1e-4
 """A relative gain below which a round brought nothing."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What the user gave: see `path`."""
-
-    make_model: Callable[[], nn.Module]
-    plan: Plan | Varied
-    fit: Fit
-    evaluate: Evaluate
-    make_optimizer: MakeOptimizer
-    polish: Loss | None
-    example_inputs: Any
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to walk: see `path`."""
-
-    direction: Direction
-    strengths: list[float] | None
-    points: int
-    ratio: float
-    rounds: int
-    first_rounds: int
-    patience: int
-    refit: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,99 +84,13 @@ class Walk:
     def _look_anew(self) -> None:
         self.sharp = Sharp.of(self.attachment.bindings if self.attachment else ())
 
-    # ---- strengths
-
-    def strengths(self, done: int = 0) -> Iterator[float]:
-        """The strengths from number `done` on; those of a grid from the data are found on the way."""
-        if self.settings.strengths is not None:
-            self.grid = list(self.settings.strengths)
-            if self.settings.direction == "down" and self.sharp and not done:
-                self._from_zero()
-            yield from self.grid[done:]
-        elif self.settings.direction == "down":
-            if not self.grid:
-                self.grid = geometric(self._from_zero(), self.settings.ratio, self.settings.points)[::-1]
-            yield from self.grid[done:]
-        else:
-            if not done:
-                yield 0.0
-            if not self.grid:
-                self.grid = [0.0, *geometric(self._from_dense(), self.settings.ratio, self.settings.points)]
-            yield from self._until_nothing_is_left(max(done, 1))
-
-    def _until_nothing_is_left(self, first: int) -> Iterator[float]:
-        """The grid, cut where nothing is left, and continued where something is, to twice its length at most."""
-        factor = self.settings.ratio ** (-1 / max(self.settings.points - 1, 1))
-        for number in itertools.count(first):
-            if not self.sharp.value() or number > 2 * self.settings.points:
-                return
-            if number == len(self.grid):
-                self.grid.append(self.grid[-1] * factor)
-            yield self.grid[number]
-
-    def _from_zero(self) -> float:
-        """The least strength at which nothing is left: the rest is trained first, then the gradient decides."""
-        self.sharp.take_to_zero_()
-        hold = self.optimizer.register_step_post_hook(lambda *_: self.sharp.take_to_zero_())
-        self._set(0.0)
-        try:
-            # no longer than it takes: where nothing comes in, units drift, and some to where they never answer again
-            self._train(self.settings.first_rounds, patience=self.settings.patience)
-            if self.task.polish is not None:
-                self._polish_the_rest()
-            top = self.sharp.strength_of(self._gradients(self.model, self.sharp))
-        finally:
-            hold.remove()
-        if not top:
-            raise ValueError(
-                "path: with every penalized weight zero, no gradient leads away from zero at any strength (layers that "
-                'feed each other are penalized together); use direction="up", or penalize one of them.'
-            )
-        return top
-
-    def _from_dense(self) -> float:
-        """The least strength at which zero is optimal for each penalized part while all others are as they are."""
-        found, dense = 0.0, copy.deepcopy(self.model)
-        assert isinstance(self.task.plan, Plan)
-        state = copy.deepcopy(dense.state_dict())
-        for part in Sharp.of(self.task.plan.bind(dense)).parts():
-            part.take_to_zero_()
-            found = max(found, part.strength_of(self._gradients(dense, part)))
-            dense.load_state_dict(state)
-        if not found:
-            raise ValueError("path: no penalized weight has a gradient; see that `fit` trains the model's weights.")
-        return found
-
-    def _gradients(self, model: nn.Module, sharp: Sharp) -> list[Tensor]:
-        """The gradient of the loss, at the weights as they are."""
-        parameters = [binding.parameter for binding in sharp.bindings]
-        if self.task.polish is not None:
-            found = torch.autograd.grad(self.task.polish(model.eval()), parameters, allow_unused=True)
-            return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
-        like = self.optimizer if model is self.model else self.task.make_optimizer(model.parameters())
-        recorder = recorded(model, self.task.fit, like)
-        return [recorder.mean(parameter) for parameter in parameters]
-
-    def _polish_the_rest(self) -> None:
-        held = [binding.parameter for binding in self.sharp.bindings]
-        for parameter in held:
-            parameter.requires_grad_(False)
-        try:
-            if any(p.requires_grad for p in self.model.parameters()):
-                self._polish(0.0)
-        finally:
-            for parameter in held:
-                parameter.requires_grad_(True)
-
-    # ---- points
-
     def step(self, strength: float, first: bool) -> Stop:
         """Go on to a strength."""
         before = self.state()
-        self._set(strength)
-        rounds = self._train(self.settings.first_rounds if first else self.settings.rounds)
+        self.set_strength(strength)
+        rounds = self.train(self.settings.first_rounds if first else self.settings.rounds)
         if self.task.polish is not None and _finite(self.model):
-            self._polish(strength)
+            self.polish(strength)
         losses = self._measured()
         if not (math.isfinite(losses.mean) and _finite(self.model)):
             self._restore(before)
@@ -228,12 +104,12 @@ class Walk:
     def _refitted(self, strength: float, rounds: int) -> Stop:
         """The point of the survivors trained without penalty; the walk goes on from where it was."""
         before = self.state()
-        self._set(0.0)
+        self.set_strength(0.0)
         self.optimizer.state.clear()
         # a plan binds to the model in its first size alone
         plan = self.task.plan if isinstance(self.task.plan, Plan) and self.recipe is None else None
         with keep_zeros(self.model, self.optimizer, plan=plan):
-            rounds += self._train(self.settings.refit, best=self._measured().mean)
+            rounds += self.train(self.settings.refit, best=self._measured().mean)
         stop = self._stop(strength, self._measured(), rounds)
         self._restore(before)
         return stop
@@ -252,7 +128,7 @@ class Walk:
             {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()},
         )
 
-    def _set(self, strength: float) -> None:
+    def set_strength(self, strength: float) -> None:
         """The plan at this strength."""
         if isinstance(self.task.plan, Plan):
             assert self.attachment is not None
@@ -270,7 +146,7 @@ class Walk:
         self._look_anew()
         self.weights = self.sharp.count()[1]
 
-    def _train(self, rounds: int, *, best: float = math.inf, patience: int | None = None) -> int:
+    def train(self, rounds: int, *, best: float = math.inf, patience: int | None = None) -> int:
         """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took.
 
         Args:
@@ -310,7 +186,8 @@ class Walk:
         terms = sum(self.attachment.terms().values()) if self.attachment else 0.0
         return terms / (len(self.model) if isinstance(self.model, Stack) else 1)
 
-    def _polish(self, strength: float) -> None:
+    def polish(self, strength: float) -> None:
+        """Take the weights to the optimum at this strength."""
         assert self.task.polish is not None
         assert isinstance(self.task.plan, Plan)
         polish(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
@@ -319,8 +196,6 @@ class Walk:
     def _measured(self) -> Losses:
         self.model.eval()
         return Losses.of(self.task.evaluate(self.model))
-
-    # ---- where it stands
 
     def state(self) -> tuple[Any, dict[str, Tensor]]:
         """All that is needed to go on from here: JSON, and tensors by name."""
