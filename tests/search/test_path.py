@@ -89,16 +89,16 @@ def test_the_strengths_go_up_from_the_dense_network_until_nothing_is_left() -> N
     assert path.best.error < 0.5 * path.points[-1].error
 
 
-def test_layers_that_feed_each_other_cannot_leave_zero_and_are_refused() -> None:
+@pytest.mark.parametrize(("bias", "stuck"), [(False, "0.weight, 2.weight"), (True, "0.weight")])
+def test_layers_that_feed_each_other_cannot_leave_zero_and_are_refused(bias: bool, stuck: str) -> None:
     problem = regression()
 
-    def without_biases() -> nn.Module:
+    def two() -> nn.Module:
         torch.manual_seed(0)
-        layers = nn.Linear(8, 6, bias=False), nn.Tanh(), nn.Linear(6, 1)
-        return nn.Sequential(*layers).double()
+        return nn.Sequential(nn.Linear(8, 6, bias=bias), nn.Tanh(), nn.Linear(6, 1)).double()
 
-    with pytest.raises(ValueError, match=r'no gradient leads away from zero at any strength .* use direction="up"'):
-        tn.path(without_biases, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, direction="down", first_rounds=3)
+    with pytest.raises(ValueError, match=rf'no gradient reaches {stuck}, at any strength .* use direction="up"'):
+        tn.path(two, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, direction="down", first_rounds=3)
 
 
 def test_warm_starts_carry_weights_and_momenta() -> None:
@@ -183,7 +183,7 @@ def test_any_scalar_can_be_varied() -> None:
         expected = torch.linalg.solve(gram, x.T @ y / 60).ravel()
         torch.testing.assert_close(point.model().weight.detach().ravel(), expected, atol=1e-3, rtol=1e-3)
     rates = tn.path(dropped, rate, problem.fit, problem.losses, strengths=[0.0, 0.5], first_rounds=2, rounds=2)
-    assert [point.strength for point in rates.points] == [0.0, 0.5]
+    assert [point.model()[0].p for point in rates.points] == [0.0, 0.5]
 
 
 def test_folds_are_members_of_one_stack() -> None:
@@ -310,6 +310,10 @@ def test_another_path_s_journal_is_refused(tmp_path: Path) -> None:
     assert str(walk(tn.Plan(tn.L1(1.0)))) == str(first)
     with pytest.raises(ValueError, match="is of another path, it differs in plan; name another folder"):
         walk(tn.Plan(tn.L1(2.0)))
+    with (folder / "point-0001.safetensors").open("r+b") as file:
+        file.truncate(20)
+    with pytest.raises(ValueError, match=r"point-0001\.safetensors cannot be read .* delete its folder"):
+        walk(tn.Plan(tn.L1(1.0)))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
     folder = tmp_path / "full"
@@ -356,6 +360,15 @@ def test_networks_and_optimizers_must_be_made() -> None:
         tn.path(lambda: one, plan, problem.fit, problem.losses, strengths=[0.1])
     with pytest.raises(TypeError, match=r"`make_model` must return a torch\.nn\.Module, got str"):
         tn.path(lambda: "network", plan, problem.fit, problem.losses, strengths=[0.1])
+    for name, wrong in {"optimizer": torch.optim.SGD(one.parameters()), "polish": True, "callback": 5}.items():
+        with pytest.raises(TypeError, match=f"`{name}` must be a function, got .*; wrap it in a lambda"):
+            tn.path(linear, plan, problem.fit, problem.losses, **{name: wrong})
+    with pytest.raises(TypeError, match="`make_model` must be a function, got Linear; wrap it in a lambda"):
+        tn.path(one, plan, problem.fit, problem.losses)
+    with pytest.raises(TypeError, match=r"`plan` must be a tn\.Plan or a function .*; wrap a rule or a mapping"):
+        tn.path(linear, tn.L1(1.0), problem.fit, problem.losses)
+    with pytest.raises(TypeError, match=r"`strengths` must be a list of numbers, or None to find them, got 0\.1"):
+        tn.path(linear, plan, problem.fit, problem.losses, strengths=0.1)
     with pytest.raises(TypeError, match="`optimizer` must make a torch optimizer, got list"):
         tn.path(linear, plan, problem.fit, problem.losses, strengths=[0.1], optimizer=list)
 
@@ -368,8 +381,13 @@ def test_what_evaluate_returns_must_be_losses() -> None:
 
 def test_it_prints_and_draws() -> None:
     path = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), points=5)
-    assert str(path).splitlines()[0].split() == ["strength", "error", "se", "nonzero", "groups", "norm", "rounds"]
-    assert len(str(path).splitlines()) == 6
+    lines = str(path).splitlines()
+    assert lines[0].split() == ["strength", "error", "se", "nonzero", "groups", "norm", "rounds"]
+    assert len(lines) == 6
+    assert lines[1 + path.points.index(path.best)].endswith(" best")
+    assert lines[1 + path.points.index(path.one_se)].endswith(" one_se")
+    again = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), strengths=torch.tensor([0.5, 0.25], dtype=torch.float64))
+    assert [point.strength for point in again.points] == [0.5, 0.25]
     frame = path.table()
     assert frame["strength"].tolist() == [point.strength for point in path.points]
     assert frame["groups of weight"].tolist() == [point.nonzero for point in path.points]
@@ -390,6 +408,7 @@ def test_where_nothing_can_become_zero_nothing_is_said_of_zeros() -> None:
     )
     assert str(path).split()[:3] == ["strength", "error", "rounds"]
     assert "nonzero" not in repr(path.best)
+    assert [annotation.text for annotation in path.figure().layout.annotations] == ["held-out error"]
 
 
 def test_networks_with_dropout_are_polished_without_it() -> None:

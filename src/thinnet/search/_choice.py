@@ -15,7 +15,9 @@ def best(points: Sequence[Point]) -> Point:
     """The point of the least error, of equal ones the strongest."""
     trained = [point for point in points if math.isfinite(point.error)]
     if not trained:
-        raise ValueError("path: training diverged at every point; lower the learning rate.")
+        raise ValueError(
+            "path: no point has a finite error; lower the learning rate, or look at what `evaluate` returns."
+        )
     return min(trained, key=lambda point: (point.error, -point.strength))
 
 
@@ -34,7 +36,10 @@ def leaves(points: Sequence[Point], name: str) -> Tensor:
     """The strength from which on each group of a weight is zero: (groups,); infinite where it never leaves."""
     known = sorted({known for point in points for known in point.alive})
     if name not in known:
-        raise ValueError(f"path: {name!r} is no weight under GroupLasso; there is {', '.join(known) or 'none'}.")
+        raise ValueError(
+            f"path: {name!r} is no weight under GroupLasso; there is {', '.join(known) or 'none'}. It tells when "
+            "whole inputs or outputs of one weight leave; of other penalties, look at each point's model()."
+        )
     rising = sorted((p for p in points if name in p.alive and not p.diverged), key=lambda point: point.strength)
     masks = [p.alive[name] if p.alive[name].ndim == 1 else p.alive[name][-1] for p in rising]
     if len({mask.shape for mask in masks}) > 1:

@@ -29,12 +29,12 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
     chosen = best(points)
     along = [p for p in trained if p.strength > 0]
     grouped = {name: leaves(points, name) for name in _whole(points)}
-    titles = [
-        "held-out error",
-        "weights left",
-        *(f"groups of {name} left" for name in chosen.groups),
-        "norm of weights",
-    ]
+    left: dict[str, list[float]] = {}
+    if chosen.weights:  # of a scalar that makes no zeros there is nothing more to show
+        left["weights left"] = [p.nonzero for p in along]
+        left |= {f"groups of {name} left": [p.groups[name] for p in along] for name in chosen.groups}
+        left["norm of weights"] = [p.norm for p in along]
+    titles = ["held-out error", *left]
     orders = [f"when groups of {name} leave" for name in grouped]
     rows = len(titles) + len(orders)
     heights = [300.0] + [180.0] * (len(titles) - 1) + [40.0 + 16 * min(len(grouped[n]), SHOWN) for n in grouped]
@@ -53,21 +53,21 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
         band = {"fill": "toself", "fillcolor": "rgba(37, 99, 235, 0.15)", "line": {"width": 0}, "hoverinfo": "skip"}
         figure.add_trace(go.Scatter(x=x + x[::-1], y=bounds, name="± one standard error", **band), row=1, col=1)
     curve(1, [p.error for p in along], name="error")
-    for p in trained:
-        if p.strength == 0:
-            figure.add_hline(y=p.error, line={"dash": "dot", "color": INK}, annotation_text="no penalty", row=1, col=1)
     marks = [("best", chosen, OURS)]
     if not math.isnan(chosen.se):
         marks.append(("one standard error", one_se(points), SIMPLE))
+    for p in trained:
+        if p.strength == 0:
+            said = ["at 0", *(name for name, marked, _ in marks if marked is p)]
+            dotted = {"dash": "dot", "color": INK}
+            figure.add_hline(y=p.error, line=dotted, annotation_text=": ".join(said), row=1, col=1)
     for name, p, colour in marks:
         if p.strength > 0:
             mark = {"size": 12, "symbol": "circle-open", "color": colour, "line": {"width": 3}}
             point = go.Scatter(x=[p.strength], y=[p.error], mode="markers", marker=mark, name=name)
             figure.add_trace(point, row=1, col=1)
-    curve(2, [p.nonzero for p in along], showlegend=False)
-    for row, name in enumerate(chosen.groups, 3):
-        curve(row, [p.groups[name] for p in along], showlegend=False)
-    curve(len(titles), [p.norm for p in along], showlegend=False)
+    for row, y in enumerate(left.values(), 2):
+        curve(row, y, showlegend=False)
     for row, (name, when) in enumerate(grouped.items(), len(titles) + 1):
         order = when.argsort()[-SHOWN:].tolist()
         labels = [names[name][i] if name in names else str(i) for i in order]
@@ -76,7 +76,9 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
         figure.add_trace(go.Bar(x=bars, y=labels, orientation="h", marker={"color": OURS}, showlegend=False), row, 1)
         figure.update_xaxes(type="log", row=row, col=1)
         figure.update_yaxes(type="category", dtick=1, row=row, col=1)
-    figure.update_layout(template="plotly_white", height=sum(heights) + 80 * rows, width=760)
+    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
+    figure.update_layout(template="plotly_white", height=sum(heights) + 80 * rows + 60, width=860, legend=legend)
+    figure.update_layout(margin={"t": 110})
     ends = [math.log10(min(x)), math.log10(max(x))] if len(x) > 1 else None
     figure.update_xaxes(range=ends and [ends[0] - 0.05, ends[1] + 0.05])
     figure.update_xaxes(title="strength", row=rows, col=1)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any, Literal
 
+from torch import Tensor
+
 Direction = Literal["up", "down"]
 
 
@@ -25,7 +27,9 @@ def checked(strengths: Iterable[float], direction: Direction) -> list[float]:
         TypeError: one is no number.
         ValueError: there is none, one is negative or not finite, or they are not in the order of `direction`.
     """
-    given: list[Any] = list(strengths)
+    if not isinstance(strengths, Iterable):
+        raise TypeError(f"path: `strengths` must be a list of numbers, or None to find them, got {strengths!r}.")
+    given: list[Any] = strengths.tolist() if isinstance(strengths, Tensor) else list(strengths)
     for value in given:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"path: `strengths` must be numbers, got {value!r}.")
@@ -39,7 +43,7 @@ def checked(strengths: Iterable[float], direction: Direction) -> list[float]:
         if not (a < b if direction == "up" else a > b):
             order = "rise" if direction == "up" else "fall"
             raise ValueError(
-                f"path: `strengths` must {order} for direction={direction!r}, but {b:g} comes after {a:g}; sort them, "
-                f'or give direction="{"down" if direction == "up" else "up"}".'
+                f"path: `strengths` must {order} for direction={direction!r}, but {b:g} comes after {a:g}; sort "
+                f'them, each once, or give direction="{"down" if direction == "up" else "up"}".'
             )
     return found

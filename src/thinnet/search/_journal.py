@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -71,7 +71,7 @@ class Journal:
         place = self._folder / _LINES
         lines = place.read_text(encoding="utf-8").split("\n")[:-1] if place.exists() else []
         return [
-            Entry(json.loads(line), partial(load_file, self._folder / _name(i))) for i, line in enumerate(lines) if line
+            Entry(json.loads(line), partial(_tensors, self._folder / _name(i))) for i, line in enumerate(lines) if line
         ]
 
     def way(self) -> tuple[Any, dict[str, Tensor]] | None:
@@ -79,9 +79,10 @@ class Journal:
         place = self._folder / _WAY
         if not place.exists():
             return None
+        tensors = _tensors(place)
         with safe_open(place, "pt") as file:
             plain = json.loads(file.metadata()["plain"])
-        return plain, load_file(place)
+        return plain, tensors
 
     def add(self, numbers: dict[str, Any], tensors: dict[str, Tensor], way: Any, state: dict[str, Tensor]) -> Entry:
         """Keep a point and where the walk stands after it."""
@@ -92,7 +93,7 @@ class Journal:
         place = self._folder / _LINES
         kept = place.read_text(encoding="utf-8").split("\n")[:index] if place.exists() else []
         self._write(_LINES, "".join(f"{line}\n" for line in (*kept, json.dumps(numbers))).encode())
-        return Entry(numbers, partial(load_file, self._folder / name))
+        return Entry(numbers, partial(_tensors, self._folder / name))
 
     def _save(self, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
         part = self._folder / f"{name}.part"
@@ -109,6 +110,13 @@ def _settle(part: Path, place: Path) -> None:
     with part.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(part, place)
+
+
+def _tensors(place: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(place)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"path: {place} cannot be read ({error}); delete its folder to begin anew.") from error
 
 
 def _name(index: int) -> str:

@@ -99,6 +99,8 @@ def keep_zeros(model: nn.Module, optimizer: Optimizer, *, plan: Plan | None = No
         N. Meinshausen, Relaxed Lasso, 2007.
         S. Han, J. Pool, J. Tran, W. Dally, Learning both Weights and Connections for Efficient Neural Networks, 2015.
     """
+    if plan is not None and not isinstance(plan, Plan):
+        raise TypeError(f"keep_zeros: `plan` must be a tn.Plan, got {plan!r}; wrap it: tn.Plan(...).")
     stepped = {id(p) for group in optimizer.param_groups for p in group["params"]}
     found = weights(model)
     if stepped.isdisjoint(id(p) for weight in found for p in weight.parameters):

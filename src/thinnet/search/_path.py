@@ -28,8 +28,8 @@ from thinnet.search._walk import Walk
 
 
 def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """Adam with a learning rate of 1e-3."""
-    return torch.optim.Adam(parameters, lr=1e-3)
+    """Adam with a learning rate of 3e-3: a point has few rounds to move in."""
+    return torch.optim.Adam(parameters, lr=3e-3)
 
 
 def path(
@@ -58,8 +58,9 @@ def path(
     :math:`L(w) + t \, P(w)`. Weights, momenta and batch statistics go from point to point, so a point takes a few
     rounds where a training from scratch takes many.
 
-    Strengths are found where none are given. With every penalized weight at zero and the rest trained, zero stays
-    optimal from :math:`t_{max} = \min \{t : -\nabla L \in t \, \partial P(0)\}` on, which one gradient tells: for L1
+    Strengths are found where none are given. With every penalized weight at zero and the rest trained, zero is a local
+    optimum, of a convex cost the optimum, from
+    :math:`t_{max} = \min \{t : -\nabla L \in t \, \partial P(0)\}` on, which one gradient tells: for L1
     :math:`\max |\nabla L| / s`, for groups :math:`\max \lVert \nabla L_g \rVert / (s \sqrt{n_g})`.
 
     - "down" begins there and goes down geometrically to ratio · t_max, as glmnet does. Right for linear models and for
@@ -82,9 +83,11 @@ def path(
         points: how many strengths, where they are found; "up" goes on past them while anything is left.
         ratio: the weakest strength found over t_max.
         direction: "up" or "down".
-        optimizer: makes the optimizer from the parameters. Adam with a learning rate of 1e-3 by default.
+        optimizer: makes the optimizer from the parameters. Adam with a learning rate of 3e-3 by default: a point has
+            few rounds to move in, so it should be larger than for a single training.
         rounds: most rounds of a point.
-        first_rounds: most rounds of the first point, which is trained from scratch.
+        first_rounds: most rounds of the first point, which is trained from scratch. Where it took them all, more will
+            do better: later points would then gain by longer training alone.
         patience: rounds without a gain that end a point; a tenth of its most rounds if that is more.
         refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
             relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
@@ -93,8 +96,9 @@ def path(
             thousands of steps. See `tn.polish`.
         compact: example inputs: dead structures are removed along the way up (`tn.compact_`), which makes it faster.
         journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
-            `fit` draws from torch's global generator is drawn as if nothing had happened.
-        callback: called with each point as it is finished; `print` shows progress.
+            `fit` draws from torch's global generator is drawn as if nothing had happened. It knows plan, model,
+            settings and optimizer again, but not data or functions: name another folder when those change.
+        callback: called with each point as it is finished, those of the journal left out; `print` shows progress.
 
     Warns:
         NoEffectWarning: on the way down nothing ever left zero.
@@ -129,6 +133,11 @@ def path(
         I. Lemhadri, F. Ruan, L. Abraham, R. Tibshirani, LassoNet: A Neural Network with Feature Sparsity, 2021.
         N. Meinshausen, Relaxed Lasso, 2007.
     """
+    functions = {"make_model": make_model, "fit": fit, "evaluate": evaluate, "optimizer": optimizer}
+    for name, function in {**functions, "polish": polish, "callback": callback}.items():
+        optional = function is None and name in ("fit", "polish", "callback")
+        if not optional and (not callable(function) or isinstance(function, nn.Module)):
+            raise TypeError(f"path: `{name}` must be a function, got {type(function).__name__}; wrap it in a lambda.")
     counts = {
         "points": (points, 1),
         "rounds": (rounds, 1),
@@ -165,7 +174,10 @@ def _check_plan(
     """Refuse what cannot be varied."""
     if not isinstance(plan, Plan):
         if not callable(plan):
-            raise TypeError(f"path: `plan` must be a tn.Plan or a function (model, value) -> Plan, got {plan!r}.")
+            raise TypeError(
+                f"path: `plan` must be a tn.Plan or a function (model, value) -> Plan, got {plan!r}; wrap a rule or a "
+                "mapping: tn.Plan(...)."
+            )
         if grid is None:
             raise ValueError("path: a function as `plan` has no strength at which all is zero; give `strengths`.")
         if polish is not None or compact is not None:

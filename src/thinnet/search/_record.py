@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from thinnet.plan import Plan
 from thinnet.search._journal import Entry, Journal
@@ -41,6 +41,12 @@ def read(entry: Entry, task: Task) -> Point:
     def state() -> dict[str, Tensor]:
         return {n.removeprefix("model."): t for n, t in entry.tensors().items() if n.startswith("model.")}
 
+    def make_model() -> nn.Module:
+        model = task.make_model()
+        if not isinstance(task.plan, Plan):
+            task.plan(model, entry.numbers["strength"])  # what it sets on the model belongs to the point
+        return model
+
     tensors, numbers = entry.tensors(), entry.numbers
     losses = Losses(tensors["losses"])
     alive = {n.removeprefix("alive."): t for n, t in tensors.items() if n.startswith("alive.")}
@@ -58,7 +64,7 @@ def read(entry: Entry, task: Task) -> Point:
         diverged=numbers["diverged"],
         recipe=numbers["recipe"],
         state=state,
-        make_model=task.make_model,
+        make_model=make_model,
     )
 
 
@@ -68,6 +74,6 @@ def header(walk: Walk) -> dict[str, Any]:
     return {
         "plan": repr(plan) if isinstance(plan, Plan) else getattr(plan, "__qualname__", "a function"),
         "model": [[name, list(tensor.shape)] for name, tensor in walk.model.state_dict().items()],
-        "optimizer": type(walk.optimizer).__name__,
+        "optimizer": f"{type(walk.optimizer).__name__} {walk.optimizer.defaults}",
         **vars(settings),
     }

@@ -56,13 +56,15 @@ def _from_zero(walk: Walk) -> float:
         walk.train(walk.settings.first_rounds, patience=walk.settings.patience)
         if walk.task.polish is not None:
             _polish_the_rest(walk)
-        top = walk.sharp.strength_of(_gradients(walk, walk.model, walk.sharp))
+        gradients = _gradients(walk, walk.model, walk.sharp)
+        top = walk.sharp.strength_of(gradients)
     finally:
         hold.remove()
-    if not top:
+    stuck = [b.name for b, gradient in zip(walk.sharp.bindings, gradients, strict=True) if not gradient.any()]
+    if stuck:
         raise ValueError(
-            "path: with every penalized weight zero, no gradient leads away from zero at any strength (layers that "
-            'feed each other are penalized together); use direction="up", or penalize one of them.'
+            f"path: with every penalized weight zero, no gradient reaches {', '.join(stuck)}, at any strength (layers "
+            'that feed each other are penalized together); use direction="up", or penalize one of them.'
         )
     return top
 

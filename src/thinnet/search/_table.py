@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from thinnet.search._choice import best, one_se
 from thinnet.search._point import Point
 
 
@@ -28,12 +30,18 @@ def _row(point: Point) -> dict[str, Any]:
 
 def path_text(points: Sequence[Point]) -> str:
     """Columns of text, a line a point."""
-    columns = [_cells(point) for point in points]
+    trained = [point for point in points if math.isfinite(point.error)]
+    marks = {id(best(points)): "best"} if trained else {}
+    if trained and not math.isnan(best(points).se):
+        simple = one_se(points)
+        marks[id(simple)] = f"{marks[id(simple)]}, one_se" if id(simple) in marks else "one_se"
+    columns = [_cells(point) | {"": marks.get(id(point), "")} for point in points]
     # where nothing can become zero there is nothing to say of zeros
     names = [name for name in columns[0] if any(cells[name] for cells in columns)]
     rows = [names, *([cells[name] for name in names] for cells in columns)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    lines = ("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _cells(p: Point) -> dict[str, str]:
