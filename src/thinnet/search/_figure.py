@@ -76,8 +76,10 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
         figure.add_trace(go.Bar(x=bars, y=labels, orientation="h", marker={"color": OURS}, showlegend=False), row, 1)
         figure.update_xaxes(type="log", row=row, col=1)
         figure.update_yaxes(type="category", dtick=1, row=row, col=1)
-    legend = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
-    figure.update_layout(template="plotly_white", height=sum(heights) + 80 * rows + 60, width=860, legend=legend)
+    height = sum(heights) + 80 * rows + 60
+    above = 1 + 25 / height  # clear of the first title
+    legend = {"orientation": "h", "y": above, "yanchor": "bottom", "x": 1.0, "xanchor": "right"}
+    figure.update_layout(template="plotly_white", height=height, width=860, legend=legend)
     figure.update_layout(margin={"t": 110})
     ends = [math.log10(min(x)), math.log10(max(x))] if len(x) > 1 else None
     figure.update_xaxes(range=ends and [ends[0] - 0.05, ends[1] + 0.05])
