@@ -1,10 +1,10 @@
 """A path of 50 strengths of a 2x128 network on three tables, beside 50 trainings from scratch at the same strengths.
 
-Tables: credit_g (1,000 rows, 20 mixed columns, 2 classes), sylvine (5,124 rows, 20 numbers, some of them noise, 2
-classes) and ames_house (1,460 rows, 79 mixed columns, regression of the log price). 60 % training, 20 % validation,
-20 % test rows, a split and first weights a seed. Categories are one-hot encoded, missing numbers are the training rows'
-mean, numbers and the target of a regression are standardised. A round is an epoch of Adam, in batches of 64 below 1,000
-training rows and of 256 above.
+Tables: credit_g (1,000 rows, 20 mixed columns, 2 classes), sylvine (5,124 rows, 20 numbers, 2 classes) and ames_house
+(1,460 rows, 79 mixed columns, regression of the log price). 60 % training, 20 % validation, 20 % test rows, a split and
+first weights a seed. Categories are one-hot encoded, missing numbers are the training rows' mean, numbers and the
+target of a regression are standardised. A round is an epoch of Adam, in batches of 64 below 1,000 training rows and of
+256 above.
 
 Settings, each a plan and a learning rate, the latter the same for the path and the cold trainings:
 
