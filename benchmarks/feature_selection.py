@@ -48,6 +48,7 @@ from torch.optim import Optimizer
 import thinnet as tn
 from machine import describe
 
+RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("THINNET_DATA", "../shared/data")) / "feature_selection"
 HIDDEN, KEPT = 100, (10, 20, 50)
 
@@ -257,7 +258,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS), metavar="NAME")
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS), metavar="ROW")
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=Path("feature_selection.jsonl"), help="a JSON line a finished run")
+    parser.add_argument("--out", type=Path, default=RESULTS / "feature_selection.jsonl", help="a line a finished run")
     args = parser.parse_args()
     if not (DATA / "Isolet.mat").is_file():
         sys.exit(f"feature_selection: no {DATA}/Isolet.mat; set THINNET_DATA to the folder that holds it.")

@@ -47,6 +47,7 @@ from torch.optim import Optimizer
 import thinnet as tn
 from machine import describe
 
+RESULTS = Path(__file__).parent / "results"
 DATA = Path(os.environ.get("THINNET_DATA", "../shared/data")) / "tables"
 TABLES = ("credit_g", "sylvine", "ames_house")
 WIDTH = 128
@@ -243,7 +244,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS), metavar="NAME")
     parser.add_argument("--rows", nargs="*", choices=("up", "down", "cold"), default=["up", "down", "cold"])
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
-    parser.add_argument("--out", type=Path, default=Path("path_tables.jsonl"), help="one JSON line a finished run")
+    parser.add_argument("--out", type=Path, default=RESULTS / "path_tables.jsonl", help="one JSON line a finished run")
     args = parser.parse_args()
     missing = [name for name in args.tables if not (DATA / f"{name}.csv.gz").is_file()]
     if missing:
