@@ -67,6 +67,7 @@ SETTINGS = {
     "L1 1e-2": Setting("L1", 1e-2, 3, ("up", "cold")),
     "L1 3e-3": Setting("L1", 3e-3, 5, ("up", "cold")),
     "inputs 3e-3": Setting("inputs", 3e-3, 5, ("down", "up", "cold")),
+    "inputs 3e-3, 3 rounds": Setting("inputs", 3e-3, 3, ("down", "up", "cold")),
     "inputs 1e-3": Setting("inputs", 1e-3, 5, ("down", "up", "cold")),
 }
 
