@@ -45,14 +45,8 @@ def leaves(points: Sequence[Point], name: str) -> Tensor:
     if len({mask.shape for mask in masks}) > 1:
         raise ValueError(f"path: groups of {name!r} were removed along the way; call `path` without `compact`.")
     found = torch.full(masks[0].shape, math.inf, dtype=torch.float64)
+    gone = torch.ones_like(masks[0])
     for point, mask in zip(reversed(rising), reversed(masks), strict=True):
-        # once alive at some strength, a group has not left at any weaker one
-        still_gone = ~mask & (found >= _above(rising, point))
-        found[still_gone] = point.strength
+        gone = gone & ~mask  # once alive at some strength, a group has not left at any weaker one
+        found[gone] = point.strength
     return found
-
-
-def _above(rising: Sequence[Point], point: Point) -> float:
-    """The next stronger point's strength; infinite for the last."""
-    index = rising.index(point)
-    return rising[index + 1].strength if index + 1 < len(rising) else math.inf
