@@ -25,6 +25,15 @@ class Task(StrEnum):
     regression = "regression"
 
 
+Table = Annotated[
+    Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
+]
+Target = Annotated[str, typer.Option(help="The column to predict.", metavar="COL")]
+AskedTask = Annotated[Task, typer.Option(help="auto looks at the target.")]
+Test = Annotated[Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")]
+
+
 def command() -> Any:
     """The click command that runs them all."""
     return typer.main.get_command(app)
@@ -53,18 +62,14 @@ def thinnet(
 
 @app.command()
 def fit(
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
-    ],
-    target: Annotated[str, typer.Option(help="The column to predict.", metavar="COL")],
+    table: Table,
+    target: Target,
     out: Annotated[Path, typer.Option(help="Folder for the model and report.html.", metavar="DIR")],
     time_limit: TimeLimit = 60.0,
-    task: Annotated[Task, typer.Option(help="auto looks at the target.")] = Task.auto,
-    test: Annotated[
-        Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")
-    ] = None,
+    task: AskedTask = Task.auto,
+    test: Test = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")] = False,
+    resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -82,18 +87,14 @@ def fit(
 
 @app.command()
 def path(
-    table: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
-    ],
-    target: Annotated[str, typer.Option(help="The column to predict.", metavar="COL")],
+    table: Table,
+    target: Target,
     out: Annotated[Path, typer.Option(help="Folder for the model, path.html and report.html.", metavar="DIR")],
     time_limit: TimeLimit = 60.0,
-    task: Annotated[Task, typer.Option(help="auto looks at the target.")] = Task.auto,
-    test: Annotated[
-        Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")
-    ] = None,
+    task: AskedTask = Task.auto,
+    test: Test = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")] = False,
+    resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -103,10 +104,19 @@ def path(
     leaves the network. The strongest one that does about as well as the best on
     rows it never saw says which columns stay; networks are then trained on them.
     """
-    from thinnet.cli._path import path_table
+    from thinnet.cli._fit import fit_table
 
-    path_table(
-        table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, resume=resume, json=json
+    fit_table(
+        table,
+        target,
+        out,
+        time_limit=time_limit,
+        task=task.value,
+        test=test,
+        seed=seed,
+        resume=resume,
+        json=json,
+        settings={"select_features": True},
     )
 
 

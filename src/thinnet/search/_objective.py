@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +20,12 @@ from thinnet.rule import Rule, Rules
 
 Point = list[Tensor]
 """One tensor a parameter."""
+
+
+def gradient(f: Tensor, parameters: Sequence[Tensor]) -> Point:
+    """The gradient of f; that of a parameter which f does not use is zero."""
+    pairs = zip(parameters, torch.autograd.grad(f, parameters, allow_unused=True), strict=True)
+    return [torch.zeros_like(p) if g is None else g.to_dense() if g.is_sparse else g for p, g in pairs]
 
 
 class Objective:
@@ -80,13 +86,9 @@ class Objective:
 
     @torch.enable_grad()
     def slope(self) -> tuple[float, Point]:
-        """F's smooth part f here, and its gradient; that of a parameter which f does not use is zero."""
+        """F's smooth part f here, and its gradient."""
         f = self._f()
-        found = torch.autograd.grad(f, self.parameters, allow_unused=True)
-        pairs = zip(self.parameters, found, strict=True)
-        return float(f.detach()), [
-            torch.zeros_like(p) if g is None else g.to_dense() if g.is_sparse else g for p, g in pairs
-        ]
+        return float(f.detach()), gradient(f, self.parameters)
 
     @torch.no_grad()
     def values(self) -> tuple[float, float]:

@@ -6,11 +6,11 @@ import copy
 import itertools
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 from thinnet.plan import Plan
 from thinnet.search._grid import geometric
+from thinnet.search._objective import gradient
 from thinnet.search._recorder import recorded
 from thinnet.search._sharp import Sharp
 from thinnet.search._walk import Walk
@@ -87,8 +87,7 @@ def _gradients(walk: Walk, model: nn.Module, sharp: Sharp) -> list[Tensor]:
     """The gradient of the loss, at the weights as they are."""
     parameters = [binding.parameter for binding in sharp.bindings]
     if walk.task.polish is not None:
-        found = torch.autograd.grad(walk.task.polish(model.eval()), parameters, allow_unused=True)
-        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+        return gradient(walk.task.polish(model.eval()), parameters)
     like = walk.optimizer if model is walk.model else walk.task.make_optimizer(model.parameters())
     recorder = recorded(model, walk.task.fit, like)
     return [recorder.mean(parameter) for parameter in parameters]
