@@ -7,9 +7,10 @@ import torch
 
 from thinnet.tabular import _feature_path
 from thinnet.tabular._population import Mix
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
 from thinnet.tabular._schedule import Schedule
-from thinnet.tabular._training import Problem, Training
+from thinnet.tabular._training import Training
 
 
 @pytest.fixture(autouse=True)

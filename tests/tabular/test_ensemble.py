@@ -7,7 +7,9 @@ import torch
 from thinnet import L2
 from thinnet.tabular._ensemble import Ensemble, select
 from thinnet.tabular._population import Mix
-from thinnet.tabular._training import Problem, Trained, Training
+from thinnet.tabular._problem import Problem
+from thinnet.tabular._trained import Trained
+from thinnet.tabular._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 

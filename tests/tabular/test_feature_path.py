@@ -12,9 +12,9 @@ from thinnet.tabular._encoder import Encoder
 from thinnet.tabular._feature_path import FeaturePath, balanced, feature_path
 from thinnet.tabular._feature_rounds import Rounds
 from thinnet.tabular._fitting import stratified_folds
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
 from thinnet.tabular._table import learn
-from thinnet.tabular._training import Problem
 
 MATTER = {"number 1", "number 4", "word 2"}
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from thinnet.stack import Member, Stack
 from thinnet.tabular._feature_rounds import OutOfTimeError, Rounds
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
-from thinnet.tabular._training import Problem
 
 
 def stack(problem: Problem) -> Stack:

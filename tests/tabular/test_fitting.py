@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinnet.tabular._fitting import Fitted, Settings, fit_population, stratified_folds
+from thinnet.tabular._fitting import Fitted, fit_population, stratified_folds
 from thinnet.tabular._population import Mix
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget, Progress
-from thinnet.tabular._training import Problem
+from thinnet.tabular._settings import Settings
 
 Make = Callable[..., Problem]
 

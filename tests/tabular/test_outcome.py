@@ -6,7 +6,9 @@ import pytest
 
 from thinnet.tabular._outcome import leaderboard, shown
 from thinnet.tabular._population import Mix
-from thinnet.tabular._training import Problem, Trained, Training
+from thinnet.tabular._problem import Problem
+from thinnet.tabular._trained import Trained
+from thinnet.tabular._training import Training
 
 MIXES = [Mix(dropout=0.5, lr=1e-3), Mix(lr=1e-2), Mix(views=("slow",)), Mix(dropout=0.1, lr=1e20)]
 WEIGHTS = np.array([0.3, 0.7, 0.0, 0.0])

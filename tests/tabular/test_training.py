@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from thinnet import L1, L2, MaxNorm, WeightDecay
 from thinnet.tabular._population import Mix
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
 from thinnet.tabular._schedule import Schedule
-from thinnet.tabular._training import Problem, Training, predict
+from thinnet.tabular._training import Training, predict
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 

@@ -31,6 +31,8 @@ Table = Annotated[
 Target = Annotated[str, typer.Option(help="The column to predict.", metavar="COL")]
 AskedTask = Annotated[Task, typer.Option(help="auto looks at the target.")]
 Test = Annotated[Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")]
+Polish = Annotated[bool, typer.Option("--polish", help="Take the noise out of networks with zeros, at full batch.")]
+Refit = Annotated[bool, typer.Option("--refit", help="Train what has zeros on without the penalty that made them.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")]
 
 
@@ -69,6 +71,8 @@ def fit(
     task: AskedTask = Task.auto,
     test: Test = None,
     seed: Seed = 0,
+    polish: Polish = False,
+    refit: Refit = False,
     resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
@@ -81,7 +85,16 @@ def fit(
     from thinnet.cli._fit import fit_table
 
     fit_table(
-        table, target, out, time_limit=time_limit, task=task.value, test=test, seed=seed, resume=resume, json=json
+        table,
+        target,
+        out,
+        time_limit=time_limit,
+        task=task.value,
+        test=test,
+        seed=seed,
+        resume=resume,
+        json=json,
+        settings={"polish": polish, "refit": refit},
     )
 
 
@@ -94,6 +107,8 @@ def path(
     task: AskedTask = Task.auto,
     test: Test = None,
     seed: Seed = 0,
+    polish: Polish = False,
+    refit: Refit = False,
     resume: Resume = False,
     json: Json = False,
     debug: Debug = False,
@@ -116,7 +131,7 @@ def path(
         seed=seed,
         resume=resume,
         json=json,
-        settings={"select_features": True},
+        settings={"select_features": True, "polish": polish, "refit": refit},
     )
 
 

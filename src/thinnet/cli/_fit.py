@@ -26,7 +26,7 @@ def fit_table(
     seed: int,
     resume: bool,
     json: bool,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any],
 ) -> None:
     """Train on a table and save the model; everything that can be refused is refused before training.
 
@@ -59,7 +59,7 @@ def fit_table(
     classes = f", {y.nunique()} classes" if chosen == "classification" else ""
     override = "" if task != "auto" else " (--task can say otherwise)"
     printer.print(f"{len(x):,} rows, {x.shape[1]} columns; {chosen} of {target!r}{classes}{override}", soft_wrap=True)
-    job = Job(x, y, chosen, out, time_limit, seed, tested, json, settings or {}, checkpoint)
+    job = Job(x, y, chosen, out, time_limit, seed, tested, json, settings, checkpoint)
     train(job, printer)
     printer.print(f"next: thinnet predict {shlex.quote(str(out))} NEW_TABLE --out predictions.csv", soft_wrap=True)
 

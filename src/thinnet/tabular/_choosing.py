@@ -21,9 +21,9 @@ from thinnet.tabular._checkpoint import Checkpoint, foreign, kept_memo
 from thinnet.tabular._encoder import Encoder
 from thinnet.tabular._feature_path import FeaturePath, FeatureStep, balanced, feature_path
 from thinnet.tabular._feature_rounds import Rounds
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget, Progress
 from thinnet.tabular._table import Dropped, Schema
-from thinnet.tabular._training import Problem
 
 SHARE = 0.3
 """Of the time limit, what choosing columns may take."""

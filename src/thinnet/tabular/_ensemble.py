@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from thinnet.ensemble import greedy_selection, sharpened, temperature
 from thinnet.stack import Stack
 from thinnet.tabular._blocks import Blocks
-from thinnet.tabular._training import Floats, Problem, Trained, predict
+from thinnet.tabular._problem import Problem
+from thinnet.tabular._trained import Floats, Trained
+from thinnet.tabular._training import predict
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,24 +16,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from thinnet.tabular._choosing import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular._encoder import Encoder
-from thinnet.tabular._fitting import Fitted, Settings, fit_population, stratified_folds
+from thinnet.tabular._fitting import Fitted, fit_population, stratified_folds
 from thinnet.tabular._model import FittedModel
 from thinnet.tabular._parameters import check_parameters
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._settings import Settings
 from thinnet.tabular._spread import Spread
 from thinnet.tabular._table import learn
 from thinnet.tabular._target import ClassTarget, NumberTarget, read_classes, read_numbers
-from thinnet.tabular._training import Problem
 
 Floats = NDArray[np.float64]
 
 _WIDTH = 640
 """Columns that encodings are held to: the first layers' cost grows with them."""
-
-
-def _batch_size(rows: int) -> int:
-    """Small tables need more steps, not more epochs: about 40 steps an epoch, within what keeps the cores busy."""
-    return int(np.clip(2 ** round(np.log2(rows / 40)), 32, 256))
 
 
 class _ThinNet(FittedModel, ABC):
@@ -52,6 +48,8 @@ class _ThinNet(FittedModel, ABC):
         max_steps: int = 4000,
         batch_size: int | None = None,
         select_features: bool = False,
+        polish: bool = False,
+        refit: bool = False,
         random_state: int | np.random.RandomState | None = None,
         callback: Callable[[Progress], object] | None = None,
         checkpoint: str | Path | None = None,
@@ -66,6 +64,8 @@ class _ThinNet(FittedModel, ABC):
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.select_features = select_features
+        self.polish = polish
+        self.refit = refit
         self.random_state = random_state
         self.callback = callback
         self.checkpoint = checkpoint
@@ -139,8 +139,7 @@ class _ThinNet(FittedModel, ABC):
         encoder = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, schema)
         x_ND = torch.from_numpy(encoder.transform(frame))
         problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
-        batch_size = self.batch_size or _batch_size(len(frame))
-        settings = Settings(self.n_mixes, self.n_rounds, tuple(self.hidden), self.max_steps, batch_size, seed)
+        settings = Settings.of(self, len(frame), seed)
         fitted = fit_population(problem, settings, budget, self._units, callback, self.checkpoint, memo)
         self.schema_, self.encoder_ = schema, encoder
         self.ensemble_, self.leaderboard_ = fitted.ensemble, fitted.leaderboard
@@ -150,7 +149,7 @@ class _ThinNet(FittedModel, ABC):
         self.facts_ = {
             "rows": f"{len(frame):,}",
             "columns": f"{len(self.schema_.columns)} used, {len(self.schema_.dropped)} left out",
-            "networks": f"{len(self.leaderboard_)} mixes of regularizers in {self.cv} folds",
+            "networks": f"{fitted.mixes} mixes of regularizers in {self.cv} folds",
             "time": f"{budget.elapsed:.0f} s",
         }
         if self.select_features:
@@ -200,6 +199,12 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
             small network goes from weak to strong, column after column leaves, and the strongest network within one
             standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
             selector, too: `transform` gives the chosen columns.
+        polish: whether mixes that make zeros (L1, elastic net, group lasso) go on at the end, best first, with steps on
+            all rows of their fold at once, dropout off: weights that minibatch noise holds off zero get there. What
+            comes of it stands beside the mix as another candidate for the ensemble. Takes up to 0.15 of the time.
+        refit: whether mixes with zeros go on at the end, best first (polished, where both are asked for), without the
+            penalty that made the zeros, which are held, and with all else of the mix, stopped on held-out rows: what is
+            left is no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
@@ -285,6 +290,12 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
             small network goes from weak to strong, column after column leaves, and the strongest network within one
             standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
             selector, too: `transform` gives the chosen columns.
+        polish: whether mixes that make zeros (L1, elastic net, group lasso) go on at the end, best first, with steps on
+            all rows of their fold at once, dropout off: weights that minibatch noise holds off zero get there. What
+            comes of it stands beside the mix as another candidate for the ensemble. Takes up to 0.15 of the time.
+        refit: whether mixes with zeros go on at the end, best first (polished, where both are asked for), without the
+            penalty that made the zeros, which are held, and with all else of the mix, stopped on held-out rows: what is
+            left is no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same

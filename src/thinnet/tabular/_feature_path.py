@@ -18,7 +18,7 @@ from thinnet.plan import Plan
 from thinnet.search import Path, Point, path
 from thinnet.stack import Member, Stack
 from thinnet.tabular._feature_rounds import OutOfTimeError, Rounds
-from thinnet.tabular._training import Problem
+from thinnet.tabular._problem import Problem
 
 HIDDEN = 32
 """Units of the one hidden layer: which columns matter shows in a small network, too."""

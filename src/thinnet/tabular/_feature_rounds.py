@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.stack import Stack, stack_cross_entropy, stack_squared_error
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
-from thinnet.tabular._training import Problem, predict
+from thinnet.tabular._training import predict
 
 _STEPS = (4, 40)
 """Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 
 from thinnet.report import Curve, Weights
 from thinnet.tabular._checkpoint import Checkpoint
+from thinnet.tabular._debias import SHARE, Debiasing, makes_zeros
 from thinnet.tabular._ensemble import Ensemble, select
 from thinnet.tabular._interrupt import deferred_interrupt
 from thinnet.tabular._outcome import Units, leaderboard, shown
 from thinnet.tabular._population import Mix, offspring, population
+from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget, Progress
 from thinnet.tabular._schedule import Schedule
-from thinnet.tabular._training import Floats, Problem, Trained, Training
+from thinnet.tabular._settings import Settings
+from thinnet.tabular._trained import Floats, Trained
+from thinnet.tabular._training import Training
 
 _FINISHING = 0.05
 """Share of the time kept back for selection and what follows."""
@@ -33,18 +37,6 @@ _PARENTS = 4
 """How many of the best mixes the next round starts from."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train: see the estimators' parameters of the same names."""
-
-    n_mixes: int
-    n_rounds: int
-    hidden: Sequence[int]
-    max_steps: int
-    batch_size: int
-    seed: int
-
-
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """What came out.
@@ -56,6 +48,7 @@ class Fitted:
         weights: of the same.
         oof_mean_NC: the ensemble's predictions for rows that the predicting members never saw.
         oof_variance_NC: the variance over its mixes of the same.
+        mixes: how many were trained, those that a stage made of them not counted.
         interrupted: whether Ctrl-C ended it.
         notes: what went wrong on the way, if anything.
     """
@@ -66,6 +59,7 @@ class Fitted:
     weights: list[Weights]
     oof_mean_NC: Floats
     oof_variance_NC: Floats
+    mixes: int
     interrupted: bool
     notes: list[str]
 
@@ -104,8 +98,10 @@ def fit_population(
     rounds = settings.n_rounds
     if unfinished:
         mixes, rounds = mixes[: len(unfinished[0][1]["traces"]) // problem.folds], unfinished[0][1]["rounds"]
-    elif budget.limit is not None:
-        mixes, rounds = _affordable(problem, mixes, settings, budget.left * (1 - _FINISHING))
+    later_share = SHARE * len(settings.stages) if any(map(makes_zeros, mixes)) else 0.0
+    kept = 0.0 if budget.limit is None else later_share * max(budget.left, 0.0)
+    if not unfinished and budget.limit is not None:
+        mixes, rounds = _affordable(problem, mixes, settings, (budget.left - kept) * (1 - _FINISHING))
     later = max(1, len(mixes) // 2)
     trainings: list[Training] = []
     trained: Trained | None = None
@@ -117,11 +113,15 @@ def fit_population(
             file.save([(tensors, {**plain, **extra}) for tensors, plain in states])
 
     def report(training: Training) -> None:
-        done = (len(trainings) - 1 + training.schedule.done) / rounds
+        done = (1 - later_share) * (len(trainings) - 1 + training.schedule.done) / rounds
         best = min(t.best_score for t in trainings)
         tell("training" if len(trainings) == 1 else "refining", done, len(training.alive), best)
         if file and file.due:
             write()
+
+    def go_on(phase: str, share: float, members: int, best: float) -> None:
+        best = min(best, *(t.best_score for t in trainings))
+        tell(phase, 1 - later_share * (1 - share), members, best)
 
     with deferred_interrupt() as interrupt:
         for turn in range(rounds):
@@ -138,7 +138,7 @@ def fit_population(
                 mixes,
                 hidden=settings.hidden,
                 batch_size=settings.batch_size,
-                schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (rounds - turn))),
+                schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (rounds - turn), keep=kept)),
                 seed=settings.seed + 100_000 * turn,
                 report=report,
                 stop=lambda: interrupt.asked,
@@ -164,7 +164,16 @@ def fit_population(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
-        tell("selecting the ensemble", 1.0, 0, min(t.best_score for t in trainings))
+        mixes_trained, notes = len(trained.mixes), []
+        if settings.stages and not interrupt.asked:
+            write()  # a fit that is killed from here on trains no population again
+            debiased = Debiasing(problem, settings, go_on, lambda: interrupt.asked).run(
+                trained, budget.part(1 - _FINISHING)
+            )
+            notes += debiased.notes
+            for found in debiased.found:
+                trained.join(found)
+        tell("selecting the ensemble", 1.0, 0, float(trained.scores().min()))
         ensemble, weights_M, mean_NC, variance_NC = select(problem, trained)
         curves, weights = shown(problem, trained, units)
         board = leaderboard(problem, trained, weights_M, units)
@@ -172,8 +181,9 @@ def fit_population(
         write()  # asked for after the last training, too
     elif file:
         file.remove()
-    notes = [f"the checkpoint could not be written: {file.failure}"] if file and file.failure else []
-    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, interrupt.asked, notes)
+    if file and file.failure:
+        notes.append(f"the checkpoint could not be written: {file.failure}")
+    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, mixes_trained, interrupt.asked, notes)
 
 
 def _affordable(problem: Problem, mixes: list[Mix], settings: Settings, seconds: float) -> tuple[list[Mix], int]:

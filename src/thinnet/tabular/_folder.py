@@ -21,7 +21,7 @@ from torch import Tensor
 
 FORMAT = 3
 """The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths,
-3 a path of features as well."""
+3 a path of features as well, or what was polished or refit."""
 
 Content = Literal["weights.safetensors", "preprocessing.skops"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from thinnet.report import Curve, Weights
-from thinnet.tabular._training import Floats, Problem, Trace, Trained
+from thinnet.tabular._problem import Problem
+from thinnet.tabular._trained import Floats, Trace, Trained
 
 Units = Callable[[float], float]
 """From the loss that is trained to the score that is shown: the log loss itself, or the RMSE in the target's units."""
@@ -32,7 +33,7 @@ def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Un
                 "train": train,
                 "held_out": held_out if np.isfinite(held_out) else np.nan,
                 "gap": held_out - train if np.isfinite(held_out) else np.nan,
-                "zeros": float(np.mean([_zeros(trained, m * problem.folds + t.fold) for t in traces])),
+                "zeros": float(np.mean([trained.zeros(m * problem.folds + t.fold) for t in traces])),
                 "weight": float(weights_M[m]),
                 "epochs": float(np.mean([t.epochs[t.best] for t in scored])) if scored else 0.0,
                 "learning_rate": mix.lr,
@@ -63,15 +64,6 @@ def shown(problem: Problem, trained: Trained, units: Units) -> tuple[list[Curve]
 
 def _folds(problem: Problem, trained: Trained, mix: int) -> list[Trace]:
     return trained.traces[mix * problem.folds : (mix + 1) * problem.folds]
-
-
-def _zeros(trained: Trained, k: int) -> float:
-    """Share of exact zeros among the weights of member k, those of inputs it never sees left out."""
-    inputs = trained.stack.members[k].inputs
-    weights = [w[k] for w in trained.stack.weights]
-    if inputs is not None:
-        weights[0] = weights[0][:, np.flatnonzero(inputs)]
-    return float(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights))
 
 
 def _curve(name: str, traces: Sequence[Trace], units: Units) -> Curve:

@@ -10,6 +10,9 @@ import numpy as np
 LEAST = {"n_mixes": 1, "n_rounds": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
 """Counts, and the least that each may be."""
 
+SWITCHES = ("select_features", "polish", "refit")
+"""What is on or off."""
+
 
 def check_parameters(estimator: Any) -> None:
     """Refuse what an estimator was constructed with and cannot work with.
@@ -27,5 +30,7 @@ def check_parameters(estimator: Any) -> None:
     hidden: Any = estimator.hidden
     if not isinstance(hidden, Sequence) or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
         raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
-    if not isinstance(estimator.select_features, bool | np.bool_):
-        raise ValueError(f"`select_features` must be True or False, got {estimator.select_features!r}.")
+    for name in SWITCHES:
+        asked: Any = getattr(estimator, name)
+        if not isinstance(asked, bool | np.bool_):
+            raise ValueError(f"`{name}` must be True or False, got {asked!r}.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from thinnet.constraints import MaxNorm
 from thinnet.penalties import L1, L2, ElasticNet, GroupLasso, WeightDecay
 from thinnet.rule import Rule, Rules
+
+Stage = Literal["polish", "refit"]
+"""What may follow the training of a mix that makes zeros, see `debias`."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Mix:
         label_smoothing: share of the target spread over the classes.
         lr: learning rate.
         views: the encodings of the numbers that it sees beside the numbers themselves: "bins", "slow", "fast".
+        stages: what it went through after its training.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -29,6 +34,7 @@ class Mix:
     label_smoothing: float = 0.0
     lr: float = 3e-3
     views: tuple[str, ...] = ("bins",)
+    stages: tuple[Stage, ...] = ()
 
     @property
     def rule(self) -> Rule | None:
@@ -44,7 +50,7 @@ class Mix:
         parts = [f"dropout {self.dropout:.2g}"] if self.dropout else []
         parts += [_phrase(rule) for rule in self.rules]
         parts += [f"label smoothing {self.label_smoothing:.2g}"] if self.label_smoothing else []
-        return " + ".join(parts) or "none"
+        return " + ".join([*parts, *self.stages]) or "none"
 
 
 _PHRASES: dict[str, str] = {

@@ -44,6 +44,6 @@ class Budget:
         """Seconds until the limit; infinite without one."""
         return float("inf") if self.limit is None else self.limit - self.elapsed
 
-    def part(self, share: float) -> Budget:
-        """A budget over the next `share` of what is left."""
-        return Budget(None if self.limit is None else max(self.left, 0.0) * share)
+    def part(self, share: float, *, keep: float = 0.0) -> Budget:
+        """A budget over the next `share` of what is left beyond `keep` seconds."""
+        return Budget(None if self.limit is None else max(self.left - keep, 0.0) * share)

@@ -15,6 +15,7 @@ from thinnet.report import Curve, Weights
 from thinnet.tabular._blocks import from_folder, to_folder
 from thinnet.tabular._ensemble import Ensemble
 from thinnet.tabular._folder import Card, ModelFolderError, read_folder, write_folder
+from thinnet.tabular._parameters import SWITCHES
 from thinnet.tabular._spread import Spread
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         for name, value in estimator.get_params(deep=False).items()
         if name not in ("callback", "checkpoint")
     }
-    if not params["select_features"]:
-        del params["select_features"]  # older versions do not know it
+    for name in SWITCHES:
+        if not params[name]:
+            del params[name]  # older versions do not know it
     params["hidden"] = [int(units) for units in params["hidden"]]
     if isinstance(params["random_state"], np.random.RandomState):
         params["random_state"] = None  # its state at the time of the fit is gone
@@ -65,7 +67,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         }
     card = Card(
         # the oldest format that holds it, so that older versions read what they can
-        format=3 if estimator.select_features else 2 if "blocks" in settings else 1,
+        format=3 if params.keys() & set(SWITCHES) else 2 if "blocks" in settings else 1,
         library=thinnet.__version__,
         estimator=type(estimator).__name__,
         params=_plain(params),

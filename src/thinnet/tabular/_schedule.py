@@ -25,6 +25,7 @@ class Schedule:
     total: int
     budget: Budget
     step: int = 0
+    rungs: tuple[float, ...] = RUNGS
     _costs: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,6 @@ class Schedule:
 
     def _expected(self, total: int, per_step: float) -> float:
         """Seconds until step `total`, given what a step costs now and the halvings ahead."""
-        ahead = [int(rung * total) for rung in RUNGS if rung * total > self.step]
+        ahead = [int(rung * total) for rung in self.rungs if rung * total > self.step]
         edges = [self.step, *ahead, total]
         return float(sum((b - a) * per_step * 0.5**i for i, (a, b) in enumerate(pairwise(edges))))

@@ -3,120 +3,48 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
+from thinnet.search import keep_zeros
+from thinnet.stack import Member, Stack, StackAdam
 from thinnet.tabular._encoder import ALWAYS_SEEN
+from thinnet.tabular._leaving import better_half, stalled
 from thinnet.tabular._population import Mix
-from thinnet.tabular._schedule import RUNGS, Schedule
-
-Floats = NDArray[np.float64]
+from thinnet.tabular._problem import Problem
+from thinnet.tabular._schedule import Schedule
+from thinnet.tabular._trained import Trace, Trained
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 _ROWS_AT_A_TIME = 4096
 _CURVE_ROWS = 512
-_PATIENCE = 0.25
-"""Share of the whole training without a better held-out score after which a member stops."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be learned: encoded rows, targets and folds.
-
-    Args:
-        x_ND: encoded features, float32.
-        y_N: classes (int64) or standardised targets (float32).
-        fold_N: the fold in which each row is held out.
-        outputs: classes, or 1.
-        parts_D: which part of the encoding each column is, see `Encoder`.
-    """
-
-    x_ND: Tensor
-    y_N: Tensor
-    fold_N: np.ndarray
-    outputs: int
-    parts_D: np.ndarray
-
-    @property
-    def classification(self) -> bool:
-        """Whether targets are classes."""
-        return not self.y_N.is_floating_point()
-
-    @property
-    def folds(self) -> int:
-        """How many folds there are."""
-        return int(self.fold_N.max()) + 1
-
-    def predictions(self, outputs: Tensor) -> Tensor:
-        """Probabilities, or the outputs themselves."""
-        return F.softmax(outputs, -1) if self.classification else outputs
-
-    def losses(self, outputs_KBC: Tensor, y_B: Tensor) -> Tensor:
-        """Log loss or mean squared error of every member: (K,)."""
-        score = stack_cross_entropy if self.classification else stack_squared_error
-        return score(outputs_KBC, y_B)
-
-
-@dataclass
-class Trace:
-    """What happened to one member: its curve and its best moment."""
-
-    mix: int
-    fold: int
-    epochs: list[float] = field(default_factory=list)
-    train: list[float] = field(default_factory=list)
-    held_out: list[float] = field(default_factory=list)
-    best: int = -1
-    """Index into the curve; -1 before the first finite score."""
-
-    @property
-    def score(self) -> float:
-        """Best held-out loss."""
-        return self.held_out[self.best] if self.best >= 0 else float("inf")
-
-
-@dataclass
-class Trained:
-    """A population after training: every member at its best moment.
-
-    `stack` holds them all, mix by mix, fold by fold (member `m * folds + f`); `oof_MNC` their held-out predictions.
-    """
-
-    mixes: list[Mix]
-    stack: Stack
-    traces: list[Trace]
-    oof_MNC: np.ndarray
-    complete: list[bool]
-    """Which mixes have a prediction for every row."""
-
-    def scores(self) -> Floats:
-        """Held-out loss of every mix, (M,): the mean over its folds, infinite where one of them has none."""
-        scores = np.array([trace.score for trace in self.traces], dtype=np.float64)
-        means: Floats = scores.reshape(len(self.mixes), -1).mean(1)
-        return means
-
-    def join(self, other: Trained) -> None:
-        """Another population, trained on the same problem, comes in."""
-        self.traces += [replace(trace, mix=trace.mix + len(self.mixes)) for trace in other.traces]
-        self.mixes += other.mixes
-        self.stack.join(other.stack)
-        self.oof_MNC = np.concatenate([self.oof_MNC, other.oof_MNC])
-        self.complete += other.complete
 
 
 class Training:
-    """Trains mixes on folds; `run` may be interrupted, and leaves `result` usable from the first evaluation on."""
+    """Trains mixes on folds; `run` may be interrupted, and leaves `result` usable from the first evaluation on.
+
+    Args:
+        problem: what to learn.
+        mixes: what to train; each once per fold.
+        hidden: units of each hidden layer.
+        batch_size: rows a step; all of them are a full-batch training.
+        schedule: when it ends.
+        seed: of everything random.
+        report: called after every evaluation.
+        stop: asked before every step whether to end.
+        start: mixes in all folds whose best moments these go on from, one by one; None is from scratch.
+        keep_last: whether members are remembered as they were last, not at their best.
+        hold_zeros: whether weights that are exactly zero at the start stay so.
+    """
 
     def __init__(
         self,
@@ -129,9 +57,12 @@ class Training:
         seed: int,
         report: Callable[[Training], None] = lambda training: None,
         stop: Callable[[], bool] = lambda: False,
+        start: Trained | None = None,
+        keep_last: bool = False,
+        hold_zeros: bool = False,
     ) -> None:
         self.problem, self.mixes, self.schedule, self.batch_size = problem, list(mixes), schedule, batch_size
-        self.report, self.stop = report, stop
+        self.report, self.stop, self.keep_last = report, stop, keep_last
         self.traces = [Trace(m, f) for m in range(len(mixes)) for f in range(problem.folds)]
         members = [self._member(self.mixes[t.mix], seed + i) for i, t in enumerate(self.traces)]
         self.best = Stack(
@@ -141,6 +72,14 @@ class Training:
             out_features=problem.outputs,
             activation="silu",
         )
+        shape = (len(mixes), len(problem.x_ND), problem.outputs)
+        self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
+        if start is not None:
+            self.traces = [trace.resumed() for trace in start.traces]
+            self.oof_MNC[:] = start.oof_MNC
+            for own, theirs in zip(self.best.parameters(), start.stack.parameters(), strict=True):
+                own.data.copy_(theirs.data)
+        self.origins = [trace.epochs[0] if trace.epochs else 0.0 for trace in self.traces]
         # members that see the same inputs share products, those of a fold are evaluated together
         self.alive = sorted(
             range(len(self.traces)),
@@ -149,14 +88,13 @@ class Training:
         self.stack = copy.deepcopy(self.best)
         self.stack.keep(self.alive)
         self.optimizer = StackAdam(self.stack, betas=(0.9, 0.99))
+        self.kept = keep_zeros(self.stack, self.optimizer) if hold_zeros else None
         self.best.requires_grad_(False).eval()
         self.seed = seed
         self.held_out = [np.flatnonzero(problem.fold_N == f) for f in range(problem.folds)]
         others = [np.flatnonzero(problem.fold_N != f) for f in range(problem.folds)]
         self.seen = [np.random.default_rng([seed, f]).permutation(rows)[:_CURVE_ROWS] for f, rows in enumerate(others)]
-        shape = (len(mixes), len(problem.x_ND), problem.outputs)
-        self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
-        self.rungs = list(RUNGS)
+        self.rungs = list(schedule.rungs)
         whole, rest = divmod(len(problem.x_ND), batch_size)
         self.steps_an_epoch = whole + (whole == 0 or rest >= batch_size / 2)  # a smaller rest is left out
         self.every = max(1, min(self.steps_an_epoch, schedule.total // 40), schedule.total // 60)
@@ -248,17 +186,16 @@ class Training:
         problem, members, rows = self.problem, self.stack.members, self._rows()
         fold_K = np.array([self.traces[i].fold for i in self.alive])
         weights_KB = torch.from_numpy((fold_K[:, None] != problem.fold_N[rows]).astype(np.float32))
-        index = torch.from_numpy(rows)
-        x, y = problem.x_ND[index], problem.y_N[index]
+        total_K = weights_KB.sum(1).clamp(min=1)
+        smoothing_K = torch.tensor([m.label_smoothing for m in members])
         self.stack.train()
-        outputs = self.stack(x)
-        if problem.classification:
-            smoothing_K = torch.tensor([m.label_smoothing for m in members])
-            loss_K = stack_cross_entropy(outputs, y, weights_KB, smoothing_K)
-        else:
-            loss_K = stack_squared_error(outputs, y, weights_KB)
         self.optimizer.zero_grad()
-        loss_K.sum().backward()  # type: ignore[no-untyped-call]
+        # in parts, as the activations of a full batch may be too many to hold
+        parts = torch.split(torch.from_numpy(rows), _ROWS_AT_A_TIME)
+        for index, part_KB in zip(parts, torch.split(weights_KB, _ROWS_AT_A_TIME, 1), strict=True):
+            outputs = self.stack(problem.x_ND[index])
+            loss_K = problem.losses(outputs, problem.y_N[index], part_KB, smoothing_K)
+            (loss_K * part_KB.sum(1) / total_K).sum().backward()  # type: ignore[no-untyped-call]
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.lr_factor()
         self.optimizer.step()
@@ -277,10 +214,10 @@ class Training:
             better = []
             for k, (loss, train) in enumerate(zip(losses_K, train_K, strict=True)):
                 trace = self.traces[self.alive[members.start + k]]
-                trace.epochs.append(epoch)
+                trace.epochs.append(self.origins[self.alive[members.start + k]] + epoch)
                 trace.train.append(train)
                 trace.held_out.append(loss)
-                if loss < trace.score:
+                if loss < trace.score or (self.keep_last and math.isfinite(loss)):
                     trace.best = len(trace.held_out) - 1
                     better.append(k)
             if better:
@@ -294,33 +231,24 @@ class Training:
     def _retire(self) -> None:
         """Members leave that have not improved for long, and at a rung the worse half of the mixes."""
         position = self.schedule.done
-        stay = [i for i in self.alive if not self._stalled(self.traces[i])]
+        stay = [i for i in self.alive if not stalled(self.traces[i], position)]
         if self.rungs and position >= self.rungs[0] and position < 1:
             self.rungs.pop(0)
-            chosen = self._better_half(sorted({self.traces[i].mix for i in stay}))
+            chosen = better_half(self.mixes, self.traces, sorted({self.traces[i].mix for i in stay}))
             stay = [i for i in stay if self.traces[i].mix in chosen]
         elif len(stay) > 0.9 * len(self.alive):
             return  # repacking the stack costs more than a few idle members
         if stay:
-            self.optimizer.keep([self.alive.index(i) for i in stay])
+            self._keep(stay)
         self.alive = stay
 
-    def _stalled(self, trace: Trace) -> bool:
-        if trace.best < 0:
-            return len(trace.held_out) > 3  # never finite: it diverged
-        since = (len(trace.held_out) - 1 - trace.best) / max(len(trace.held_out), 1)
-        steps = self.schedule.done * since
-        return steps > _PATIENCE
-
-    def _better_half(self, mixes: list[int]) -> set[int]:
-        """The better half of the strongly dropped mixes and of the others, apart, and the unregularized one."""
-        folds = self.problem.folds
-        score = {m: float(np.mean([t.score for t in self.traces[m * folds : (m + 1) * folds]])) for m in mixes}
-        chosen = {m for m in mixes if not self.mixes[m].regularized}
-        for slow in (True, False):
-            ranked = sorted((m for m in mixes if (self.mixes[m].dropout >= 0.3) == slow), key=score.__getitem__)
-            chosen |= set(ranked[: -(-len(ranked) // 2)])
-        return chosen
+    def _keep(self, members: list[int]) -> None:
+        """Train these members only; the zeros of the others are held no longer."""
+        if self.kept is not None:
+            self.kept.remove()
+        self.optimizer.keep([self.alive.index(i) for i in members])
+        if self.kept is not None:
+            self.kept = keep_zeros(self.stack, self.optimizer)
 
 
 @torch.no_grad()

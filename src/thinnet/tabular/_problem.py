@@ -1,0 +1,56 @@
+"""What a population is to learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional as F
+
+from thinnet.stack import stack_cross_entropy, stack_squared_error
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned: encoded rows, targets and folds.
+
+    Args:
+        x_ND: encoded features, float32.
+        y_N: classes (int64) or standardised targets (float32).
+        fold_N: the fold in which each row is held out.
+        outputs: classes, or 1.
+        parts_D: which part of the encoding each column is, see `Encoder`.
+    """
+
+    x_ND: Tensor
+    y_N: Tensor
+    fold_N: np.ndarray
+    outputs: int
+    parts_D: np.ndarray
+
+    @property
+    def classification(self) -> bool:
+        """Whether targets are classes."""
+        return not self.y_N.is_floating_point()
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold_N.max()) + 1
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Probabilities, or the outputs themselves."""
+        return F.softmax(outputs, -1) if self.classification else outputs
+
+    def losses(
+        self,
+        outputs_KBC: Tensor,
+        y_B: Tensor,
+        row_weights_KB: Tensor | None = None,
+        label_smoothing_K: Tensor | None = None,
+    ) -> Tensor:
+        """Log loss or mean squared error of every member: (K,). Numbers have no labels to smooth."""
+        if self.classification:
+            return stack_cross_entropy(outputs_KBC, y_B, row_weights_KB, label_smoothing_K)
+        return stack_squared_error(outputs_KBC, y_B, row_weights_KB)
