@@ -75,6 +75,34 @@ def test_a_model_of_ours_is_replaced_and_other_files_beside_it_stay(thinnet, tab
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model", table.name]
 
 
+@pytest.mark.parametrize("flags", [[], ["--polish"], ["--refit"], ["--refit", "--polish"]])
+@pytest.mark.parametrize("command", ["fit", "path"])
+def test_polish_and_refit_reach_the_estimator(
+    thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, flags: list[str]
+) -> None:
+    asked = []
+
+    def fit(model: tabular.ThinNetClassifier, *_: object) -> None:
+        asked.append((model.polish, model.refit, model.select_features))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tabular.ThinNetClassifier, "fit", fit)
+    assert thinnet(command, table, "--target", "Churn", "--out", tmp_path / "m", *flags).status == 130
+    assert asked == [("--polish" in flags, "--refit" in flags, command == "path")]
+
+
+def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_mixes", 5)
+        ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--polish", "--refit")
+    assert (ended.status, ended.err) == (0, "")
+    assert "polishing: " in ended.out and "refitting: " in ended.out
+    names = tabular.load(tmp_path / "m").leaderboard_["regularizers"]
+    assert sum(name.endswith(" + polish + refit") for name in names) >= 1
+    ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--refit")
+    assert "note: no mix has zeros: there was none to refit\n" in ended.out
+
+
 @pytest.mark.usefixtures("no_training")
 def test_a_target_that_is_no_column_names_the_near_misses(thinnet, table: Path, tmp_path: Path) -> None:
     line = thinnet("fit", table, "--target", "churn", "--out", tmp_path / "m").refused()

@@ -70,6 +70,7 @@ def test_random_mixtures_see_every_kind_of_encoding() -> None:
         (Mix((ElasticNet(5e-5, 2e-3),)), "elastic net 5e-05/0.002"),
         (Mix((GroupLasso(5e-5, by="outputs"),)), "group lasso by outputs 5e-05"),
         (Mix((WeightDecay(0.1),), label_smoothing=0.0123), "weight decay 0.1 + label smoothing 0.012"),
+        (Mix((L1(1e-4),), dropout=0.1, stages=("polish", "refit")), "dropout 0.1 + L1 0.0001 + polish + refit"),
     ],
 )
 def test_a_mix_reads_well(mix: Mix, text: str) -> None:

@@ -24,6 +24,13 @@ def test_a_part_is_a_share_of_what_is_left_from_now_on() -> None:
     assert part.elapsed < 5
 
 
+def test_what_is_kept_is_no_part() -> None:
+    budget = Budget(100.0, start=time.monotonic() - 60)
+    assert budget.part(0.5, keep=10).limit == pytest.approx(15, abs=4)
+    assert budget.part(0.5, keep=90).limit == 0
+    assert Budget(None).part(0.5, keep=90).limit is None
+
+
 def test_nothing_is_left_of_an_exceeded_budget() -> None:
     budget = Budget(1.0, start=time.monotonic() - 50)
     assert budget.left < 0

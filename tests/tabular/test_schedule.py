@@ -43,6 +43,17 @@ def test_without_a_limit_the_total_never_changes() -> None:
     assert schedule.done == 1
 
 
+def test_without_rungs_no_member_is_expected_to_leave(clock: Clock) -> None:
+    schedule = Schedule(1000, Budget(100.0, start=0.0), rungs=())
+    schedule.step, clock.now = 10, 10.0
+    schedule.spent(10, 10.0, 5)
+    assert schedule.total == 100
+    halved = Schedule(1000, Budget(100.0, start=0.0))
+    halved.step = 10
+    halved.spent(10, 10.0, 5)
+    assert halved.total > 150
+
+
 def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
     schedule = Schedule(1000, Budget(None))
     factors = []

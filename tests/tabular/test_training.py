@@ -142,20 +142,39 @@ def test_one_evaluation_is_made_however_short_the_time(make_problem: Make, train
     assert all(len(trace.held_out) == 1 for trace in training.traces)
 
 
-def test_joined_populations_keep_their_members(make_problem: Make, train: Train) -> None:
+def test_a_full_batch_is_the_gradient_of_all_rows_however_many_parts_it_is_taken_in(
+    make_problem: Make, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     problem = make_problem(3)
-    first, second = train(problem, MIXES[:2]).result(), train(problem, MIXES[2:], seed=5).result()
-    scores = [*first.scores(), *second.scores()]
-    outputs = [predict(t.stack, problem.x_ND) for t in (first, second)]
-    oof = np.concatenate([first.oof_MNC, second.oof_MNC])
-    first.join(second)
-    assert first.mixes == MIXES
-    assert first.complete == [True] * 4
-    assert [(t.mix, t.fold) for t in first.traces] == [(m, f) for m in range(4) for f in range(3)]
-    assert first.scores().tolist() == scores
-    np.testing.assert_array_equal(first.oof_MNC, oof)
-    torch.testing.assert_close(predict(first.stack, problem.x_ND), torch.cat(outputs))
-    assert [t.mix for t in second.traces] == [0] * 3 + [1] * 3  # the other one is left as it was
+    mixes = [Mix((L1(1e-3),)), Mix(label_smoothing=0.1)]
+    whole = train(problem, mixes, steps=20, batch_size=120)
+    assert whole.steps_an_epoch == 1
+    monkeypatch.setattr("thinnet.tabular._training._ROWS_AT_A_TIME", 50)
+    parts = train(problem, mixes, steps=20, batch_size=120)
+    torch.testing.assert_close(list(parts.stack.parameters()), list(whole.stack.parameters()), rtol=1e-3, atol=1e-5)
+
+
+@TASKS
+def test_a_training_goes_on_from_the_best_moments_of_another(classes: int, make_problem: Make, train: Train) -> None:
+    problem = make_problem(classes)
+    first = train(problem, MIXES).result()
+    start = first.part([3, 0])
+    training = train(problem, start.mixes, start=start, schedule=Schedule(50, Budget(None)))
+    for before, after, m in zip(start.traces[::3], training.traces[::3], [3, 0], strict=True):
+        assert after.held_out[0] == before.score == first.traces[3 * m].score
+        assert after.epochs[0] == before.epochs[before.best]
+        assert after.epochs == sorted(after.epochs)
+        assert after.score <= before.score
+    # what a training of no effect leaves is the start
+    still = train(problem, [replace(mix, lr=1e-30) for mix in start.mixes], start=start, steps=5).result()
+    torch.testing.assert_close(list(still.stack.parameters()), list(start.stack.parameters()), rtol=0, atol=0)
+    np.testing.assert_array_equal(still.oof_MNC, start.oof_MNC)
+
+
+def test_the_last_moment_is_kept_where_asked_for(make_problem: Make, train: Train) -> None:
+    trained = train(make_problem(3), [Mix(lr=3e-2)], steps=400, keep_last=True).result()
+    assert all(trace.best == len(trace.held_out) - 1 for trace in trained.traces)
+    assert any(trace.score > min(trace.held_out) for trace in trained.traces)
 
 
 def test_many_rows_are_predicted_in_parts(make_problem: Make, train: Train) -> None:
