@@ -214,12 +214,27 @@ def test_the_best_mixes_come_first_where_time_is_short(
     assert result.notes == ["time to refit the best 2 of 4 mixes with zeros"]
     best = np.argsort(trained.scores(), kind="stable")[:2]
     assert [mix.rules for mix in result.found[0].mixes] == [trained.mixes[m].rules for m in best]
-    assert len(debias(problem, trained, BOTH, budget=Budget(20)).found[1].mixes) == 1
-    late = debias(problem, trained, BOTH, budget=Budget(1e-9))
-    assert (late.found, late.notes) == (
-        [],
-        ["no time was left to polish and refit what has zeros: a higher limit will do"],
-    )
+
+
+def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
+    make_problem: Make, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make_problem(1)
+    trained = train(problem, [Mix((L1(1e-2),), lr=1e-2), Mix((L1(3e-2),), lr=1e-2)]).result()
+    # a step costs a second for 30 rows, and the full batch has 120
+    monkeypatch.setattr(_debias, "_PROBED", 30)
+    monkeypatch.setattr(Training, "step_seconds", lambda self: 1.0)
+    result = debias(problem, trained, BOTH, budget=Budget(110))  # 15 full batches take 60 seconds, 50 minibatches 53
+    assert result.notes == [
+        "too little time to polish what has zeros: a higher limit will do",
+        "time to refit the best 1 of 2 mixes with zeros",
+    ]
+    assert [str(mix).rpartition(" + ")[2] for found in result.found for mix in found.mixes] == ["refit"]
+    weak = train(problem, [Mix((L1(0.0),))], steps=5).result()  # without a polish there are no zeros to hold
+    assert debias(problem, weak, BOTH, budget=Budget(110)).found == []
+    none = debias(problem, trained, BOTH, budget=Budget(1e-9))
+    assert none.found == []
+    assert none.notes == [f"too little time to {stage} what has zeros: a higher limit will do" for stage in BOTH]
 
 
 SMALL: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +30,11 @@ Enough for what noise holds off zero to get there; a network that was stopped ea
 _REFIT_SHARE = 0.25
 """Of the steps of a whole training, most that a refit takes."""
 
-_FEWEST: dict[Stage, int] = {"polish": 15, "refit": 150}
+_FEWEST: dict[Stage, int] = {"polish": 15, "refit": 100}
 """Steps below which fewer mixes go on, so that those that do have these."""
+
+_PROBED = 4096
+"""Rows that say what a step on all of them takes: a few of those may take all the time there is."""
 
 
 def makes_zeros(mix: Mix) -> bool:
@@ -82,17 +86,20 @@ class Debiasing:
 
     def run(self, trained: Trained, budget: Budget) -> Debiased:
         """What becomes of a population, which stays as it is; where time is short, of its best mixes alone."""
-        stages = self.settings.stages
-        verbs = " and ".join(stages)
-        able = _candidates(self.problem, trained, stages)
+        asked = self.settings.stages
+        able = _candidates(self.problem, trained, asked)
         if not able:
-            return Debiased([], [f"no mix has zeros: there was none to {verbs}"])
-        if budget.left <= 0:
-            return Debiased([], [f"no time was left to {verbs} what has zeros: a higher limit will do"])
+            return Debiased([], [f"no mix has zeros: there was none to {' and '.join(asked)}"])
         best = trained.part(able[:1])
-        times = [budget.part(1 / len(stages)) for _ in stages]
-        count = min(self._affordable(stage, best, time) for stage, time in zip(stages, times, strict=True))
-        notes = [f"time to {verbs} the best {count} of {len(able)} mixes with zeros"] if count < len(able) else []
+        counts = {stage: self._affordable(stage, best, budget.part(1 / len(asked))) for stage in asked}
+        notes = [f"too little time to {s} what has zeros: a higher limit will do" for s in asked if not counts[s]]
+        stages = tuple(stage for stage in asked if counts[stage])
+        able = _candidates(self.problem, trained, stages)  # fewer, where nothing is polished
+        if not (stages and able):
+            return Debiased([], notes)
+        count = min(counts[stage] for stage in stages)
+        if count < len(able):
+            notes.append(f"time to {' and '.join(stages)} the best {count} of {len(able)} mixes with zeros")
         start = trained.part(able[:count])
         mixes, found = list(start.mixes), []
         for turn, stage in enumerate(stages):
@@ -114,7 +121,8 @@ class Debiasing:
 
         def report(training: Training) -> None:
             share = (turn + training.schedule.done) / len(settings.stages)
-            self.tell(PHASES[stage], share, len(training.alive), training.best_score)
+            best = math.inf if polish else training.best_score  # a polish counts where it ends
+            self.tell(PHASES[stage], share, len(training.alive), best)
 
         return Training(
             self.problem,
@@ -131,13 +139,17 @@ class Debiasing:
         )
 
     def _affordable(self, stage: Stage, best: Trained, time: Budget) -> int:
-        """How many mixes the time is enough for, at least one."""
+        """How many mixes the time is enough for."""
         if time.limit is None:
             return sys.maxsize
+        if time.left <= 0:
+            return 0
         probe = self._training(stage, best, best.mixes, time)
-        steps = min(_FEWEST[stage], probe.schedule.total)
+        steps, rows = min(_FEWEST[stage], probe.schedule.total), probe.batch_size
+        probe.batch_size = min(rows, _PROBED)
+        seconds = probe.step_seconds() * rows / probe.batch_size
         # in a stack, each costs at most what one costs alone
-        return max(1, int(time.left / (steps * probe.step_seconds())))
+        return int(max(time.left, 0.0) / (steps * seconds))
 
 
 def _candidates(problem: Problem, trained: Trained, stages: tuple[Stage, ...]) -> list[int]:

@@ -212,8 +212,9 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
 
     Attributes:
         classes_: the labels, sorted.
-        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out log loss, their gap, the
-            share of weights that are exactly zero, weight in the ensemble, epochs.
+        leaderboard_: DataFrame, a row a mixture and one for what was polished or refit of it, best first: regularizers,
+            train and held-out log loss, their gap, the share of weights that are exactly zero, weight in the ensemble,
+            epochs.
         held_out_score_: log loss of the ensemble on held-out rows; selection makes it slightly optimistic.
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
@@ -302,8 +303,9 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
             data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
-        leaderboard_: DataFrame, a row a mixture, best first: regularizers, train and held-out RMSE, their gap, the
-            share of weights that are exactly zero, weight in the ensemble, epochs.
+        leaderboard_: DataFrame, a row a mixture and one for what was polished or refit of it, best first: regularizers,
+            train and held-out RMSE, their gap, the share of weights that are exactly zero, weight in the ensemble,
+            epochs.
         held_out_score_: RMSE of the ensemble on held-out rows; selection makes it slightly optimistic.
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
