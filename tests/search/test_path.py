@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 import thinnet as tn
 from thinnet.errors import NoEffectWarning
+from thinnet.search._recorder import Recorder
 
 from .networks import convolutional, gradient_descent, images, linear, perceptron, regression
 
@@ -67,12 +68,63 @@ def test_zero_is_optimal_from_the_largest_strength_on_and_not_below(make, plan, 
         direction="down", points=1, optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
     )  # fmt: skip
     top = found.points[0].strength
+    assert found.points[0].rounds == 0  # there is nothing to train at it
     for factor, left in ((1.001, False), (0.95, True)):
-        path = tn.path(
-            make, plan, problem.fit, problem.losses, strengths=[factor * top],
-            direction="down", optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
-        )  # fmt: skip
-        assert bool(path.points[0].nonzero) is left
+        model = found.points[0].model()
+        optimizer = gradient_descent(0.1)(model.parameters())
+        attachment = tn.attach(model, plan, optimizer)
+        attachment.scale = factor * top
+        for _ in range(400):
+            problem.fit(model, optimizer)
+        penalized = [binding.parameter for binding in attachment.bindings]
+        assert any(bool(weight.any()) for weight in penalized) is left
+
+
+def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_in() -> None:
+    problem = regression()
+    known = False
+
+    def fit(model: nn.Module, optimizer: Optimizer) -> None:
+        nonlocal known
+        optimizer.zero_grad()
+        # half the gradient once the largest strength is known: a little below it nothing comes in
+        ((0.5 if known else 1.0) * problem.loss(model)).backward()
+        known = known or isinstance(optimizer, Recorder)
+        optimizer.step()
+        with torch.no_grad():
+            model[2].bias.add_(0.01)  # and something drifts
+
+    path = tn.path(
+        perceptron, INPUTS, fit, problem.losses, direction="down", optimizer=gradient_descent(0.05),
+        points=5, ratio=0.2, first_rounds=3, rounds=3, patience=3,
+    )  # fmt: skip
+    assert [point.nonzero > 0 for point in path.points] == [False, False, True, True, True]
+    assert [point.rounds for point in path.points] == [0, 3, 3, 3, 3]
+    first, second = (point.state() for point in path.points[:2])
+    for name, tensor in first.items():
+        assert tensor.equal(second[name])
+    assert not first["2.bias"].equal(path.points[2].state()["2.bias"])
+
+
+def test_a_point_ends_when_a_round_gains_nothing_over_its_start() -> None:
+    problem = regression()
+    harm = 0.0
+
+    def fit(model: nn.Module, optimizer: Optimizer) -> None:
+        problem.fit(model, optimizer)
+        with torch.no_grad():
+            model.bias.add_(harm)
+
+    def worse(_: tn.Point) -> None:
+        nonlocal harm
+        harm += 5.0
+
+    settings = {"strengths": [0.1, 0.11, 0.12], "optimizer": gradient_descent(0.1), "rounds": 6, "average": 0}
+    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings, first_rounds=5, callback=worse)
+    assert [point.rounds for point in path.points] == [5, 1, 1]
+    harm = 0.0
+    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings, first_rounds=5)
+    assert [point.rounds for point in path.points] == [5, 6, 6]
 
 
 def test_the_strengths_go_up_from_the_dense_network_until_nothing_is_left() -> None:
@@ -440,7 +492,7 @@ def test_a_refit_that_only_harms_is_not_taken(harm: float) -> None:
             ):  # three rounds of the first point, its refit, one of the second, its refit
                 model.weight.data.add_(harm)
 
-        settings = {"strengths": [0.1, 0.2], "first_rounds": 3, "rounds": 1, "refit": refit}
+        settings = {"strengths": [0.1, 0.2], "first_rounds": 3, "rounds": 1, "refit": refit, "average": 0}
         path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings)
         return [point.error for point in path.points]
 

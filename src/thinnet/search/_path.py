@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -43,9 +44,10 @@ def path(
     ratio: float = 1e-3,
     direction: Direction = "up",
     optimizer: MakeOptimizer = adam,
-    rounds: int = 5,
+    rounds: int = 4,
     first_rounds: int = 100,
-    patience: int = 2,
+    patience: int = 1,
+    average: float = 1.0,
     refit: int = 0,
     polish: Loss | None = None,
     compact: Any = None,
@@ -88,7 +90,11 @@ def path(
         rounds: most rounds of a point.
         first_rounds: most rounds of the first point, which is trained from scratch. Where it took them all, more will
             do better: later points would then gain by longer training alone.
-        patience: rounds without a gain that end a point; a tenth of its most rounds if that is more.
+        patience: rounds without a gain, over the point's own and over the start, that end a point; a tenth of its most
+            rounds if that is more.
+        average: rounds over which weights are averaged before a point is measured and kept (Polyak averaging), which
+            takes the noise of minibatches out; zeros stay as they are. The path itself goes on from the weights as they
+            are trained. 0 keeps these; after `polish` there is nothing to average.
         refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
             relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
         polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
@@ -132,6 +138,7 @@ def path(
         Descent, 2010.
         I. Lemhadri, F. Ruan, L. Abraham, R. Tibshirani, LassoNet: A Neural Network with Feature Sparsity, 2021.
         N. Meinshausen, Relaxed Lasso, 2007.
+        B. Polyak, A. Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
     """
     functions = {"make_model": make_model, "fit": fit, "evaluate": evaluate, "optimizer": optimizer}
     for name, function in {**functions, "polish": polish, "callback": callback}.items():
@@ -151,6 +158,8 @@ def path(
         raise ValueError(f'path: `direction` must be "up" or "down", got {direction!r}.')
     if not 0 < ratio < 1:
         raise ValueError(f"path: `ratio` must be between 0 and 1, got {ratio}.")
+    if isinstance(average, bool) or not isinstance(average, int | float) or not 0 <= average < math.inf:
+        raise ValueError(f"path: `average` must be a number of rounds >= 0, got {average!r}.")
     if fit is None:
         if polish is None:
             raise ValueError("path: `fit` is None; give it, or `polish`, which needs no rounds of training.")
@@ -160,7 +169,7 @@ def path(
     grid = None if strengths is None else checked(strengths, direction)
     _check_plan(plan, grid, polish, compact, direction)
     task = Task(make_model, plan, fit or _untrained, evaluate, optimizer, polish, compact)
-    settings = Settings(direction, grid, points, ratio, rounds, first_rounds, patience, refit)
+    settings = Settings(direction, grid, points, ratio, rounds, first_rounds, patience, refit, average)
     return _walked(task, settings, journal, callback)
 
 

@@ -21,11 +21,12 @@ def strengths_along(walk: Walk, done: int = 0) -> Iterator[float]:
     if walk.settings.strengths is not None:
         walk.grid = list(walk.settings.strengths)
         if walk.settings.direction == "down" and walk.sharp and not done:
-            _from_zero(walk)
+            walk.top = _from_zero(walk)
         yield from walk.grid[done:]
     elif walk.settings.direction == "down":
         if not walk.grid:
-            walk.grid = geometric(_from_zero(walk), walk.settings.ratio, walk.settings.points)[::-1]
+            walk.top = _from_zero(walk)
+            walk.grid = geometric(walk.top, walk.settings.ratio, walk.settings.points)[::-1]
         yield from walk.grid[done:]
     else:
         if not done:
@@ -51,15 +52,17 @@ def _from_zero(walk: Walk) -> float:
     walk.sharp.take_to_zero_()
     hold = walk.optimizer.register_step_post_hook(lambda *_: walk.sharp.take_to_zero_())
     walk.set_strength(0.0)
+    average, walk.average = walk.average, None  # it would lag behind, and what follows must take no longer than it does
     try:
         # no longer than it takes: where nothing comes in, units drift, and some to where they never answer again
-        walk.train(walk.settings.first_rounds, patience=walk.settings.patience)
+        walk.train(walk.settings.first_rounds, patience=max(walk.settings.patience, 2))
         if walk.task.polish is not None:
             _polish_the_rest(walk)
         gradients = _gradients(walk, walk.model, walk.sharp)
         top = walk.sharp.strength_of(gradients)
     finally:
         hold.remove()
+        walk.average = average
     stuck = [b.name for b, gradient in zip(walk.sharp.bindings, gradients, strict=True) if not gradient.any()]
     if stuck:
         raise ValueError(
@@ -71,7 +74,8 @@ def _from_zero(walk: Walk) -> float:
 
 def _from_dense(walk: Walk) -> float:
     """The least strength at which zero is optimal for each penalized part while all others are as they are."""
-    found, dense = 0.0, copy.deepcopy(walk.model)
+    with walk.averaged():
+        found, dense = 0.0, copy.deepcopy(walk.model)
     assert isinstance(walk.task.plan, Plan)
     state = copy.deepcopy(dense.state_dict())
     for part in Sharp.of(walk.task.plan.bind(dense)).parts():

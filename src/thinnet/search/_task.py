@@ -48,3 +48,4 @@ class Settings:
     first_rounds: int
     patience: int
     refit: int
+    average: float

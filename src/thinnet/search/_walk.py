@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
-from thinnet.attach import Attachment, attach
+from thinnet.attach import Attachment, attach, proximal_step_
 from thinnet.compact import CompactCallback
+from thinnet.constraints import Constraint
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
+from thinnet.search._average import Average
 from thinnet.search._keep_zeros import keep_zeros
 from thinnet.search._losses import Losses
 from thinnet.search._polish import polish
@@ -61,12 +66,17 @@ class Walk:
         self.attachment: Attachment | None = None
         self.sharp = Sharp(())
         self.grid: list[float] = []
+        self.top = self.error = math.inf
+        # the optimum that `polish` finds has no noise to average out
+        self.average = Average(settings.average) if settings.average and task.polish is None else None
         self._steps = 0
-        self.optimizer.register_step_post_hook(self._count)
+        self._parameters: list[nn.Parameter] = []
+        self._hook: RemovableHandle | None = None
         self._compact: CompactCallback | None = None
         if isinstance(task.plan, Plan):
             self.attachment = attach(self.model, task.plan, self.optimizer)
             self.sharp = Sharp.of(self.attachment.bindings)
+        self._listen()
         self.weights = self.sharp.count()[1]
         if task.example_inputs is not None:
             self._compact = CompactCallback(
@@ -78,8 +88,16 @@ class Walk:
         """All that was removed until now, see `rebuild`."""
         return self._compact.recipe if self._compact else None
 
-    def _count(self, *_: object) -> None:
+    def _listen(self) -> None:
+        """To the optimizer's steps, after the attachment, which takes part in them."""
+        if self._hook is not None:
+            self._hook.remove()
+        self._hook = self.optimizer.register_step_post_hook(self._stepped)
+
+    def _stepped(self, *_: object) -> None:
         self._steps += 1
+        if self.average is not None:
+            self.average.add(self._parameters)
 
     def _look_anew(self) -> None:
         self.sharp = Sharp.of(self.attachment.bindings if self.attachment else ())
@@ -88,31 +106,66 @@ class Walk:
         """Go on to a strength."""
         before = self.state()
         self.set_strength(strength)
-        rounds = self.train(self.settings.first_rounds if first else self.settings.rounds)
+        rounds = 0
+        if strength < self.top:
+            with self.averaged():
+                # a strength that is no part of the cost, such as a rate of dropout, may take rounds to pay
+                start = self.error + self._penalty() if isinstance(self.task.plan, Plan) else math.inf
+            rounds = self.train(self.settings.first_rounds if first else self.settings.rounds, start=start)
+        if self.settings.direction == "down" and self.sharp and not self.sharp.count()[0]:
+            self._restore(before)  # nothing came in, and the rest is trained: more of it would only let units die
         if self.task.polish is not None and _finite(self.model):
             self.polish(strength)
-        losses = self._measured()
-        if not (math.isfinite(losses.mean) and _finite(self.model)):
+        if self._compact is not None:
+            self._go_on_from_average()  # what is removed is folded into what stays: in one network, not in two
+        with self.averaged():
+            stop = self._stop(strength, self._measured(), rounds)
+        if not (math.isfinite(stop.losses.mean) and finite(stop.state) and _finite(self.model)):
             self._restore(before)
-            return self._stop(strength, Losses(torch.full_like(losses.each, math.nan)), rounds, diverged=True)
+            return self._stop(strength, Losses(torch.full_like(stop.losses.each, math.nan)), rounds, diverged=True)
         if self._compact is not None and self._compact():
             self._look_anew()
-        if not self.settings.refit:
-            return self._stop(strength, losses, rounds)
-        return self._refitted(strength, rounds)
+            stop = self._stop(strength, stop.losses, rounds)
+        self.error = stop.losses.mean
+        return self._refitted(strength, rounds) if self.settings.refit else stop
 
     def _refitted(self, strength: float, rounds: int) -> Stop:
         """The point of the survivors trained without penalty; the walk goes on from where it was."""
         before = self.state()
+        self._go_on_from_average()
         self.set_strength(0.0)
         self.optimizer.state.clear()
         # a plan binds to the model in its first size alone
         plan = self.task.plan if isinstance(self.task.plan, Plan) and self.recipe is None else None
         with keep_zeros(self.model, self.optimizer, plan=plan):
             rounds += self.train(self.settings.refit, best=self._measured().mean)
-        stop = self._stop(strength, self._measured(), rounds)
+        with self.averaged():
+            stop = self._stop(strength, self._measured(), rounds)
         self._restore(before)
         return stop
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The network as it is measured and kept: its average stands in for it."""
+        if self.average is None or not self.average.count:
+            yield
+            return
+        with self.average.standing_in(self.model.parameters()):
+            bindings = self.attachment.bindings if self.attachment else ()
+            # the mean of unit vectors is shorter than one
+            held = [binding for binding in bindings if any(isinstance(rule, Constraint) for rule in binding.rules)]
+            proximal_step_(held, scale=0.0)
+            yield
+
+    @torch.no_grad()
+    def _go_on_from_average(self) -> None:
+        if self.average is None:
+            return
+        with self.averaged():
+            mean = [parameter.clone() for parameter in self.model.parameters()]
+        for parameter, value in zip(self.model.parameters(), mean, strict=True):
+            parameter.copy_(value)
+        self.average.restart()
 
     def _stop(self, strength: float, losses: Losses, rounds: int, *, diverged: bool = False) -> Stop:
         return Stop(
@@ -143,43 +196,55 @@ class Walk:
             if not strength:  # no penalty at all is one of the values that are compared
                 warnings.simplefilter("ignore", NoEffectWarning)
             self.attachment = None if plan is None else attach(self.model, plan, self.optimizer)
+        self._listen()
         self._look_anew()
         self.weights = self.sharp.count()[1]
 
-    def train(self, rounds: int, *, best: float = math.inf, patience: int | None = None) -> int:
+    def train(
+        self, rounds: int, *, best: float = math.inf, start: float = math.inf, patience: int | None = None
+    ) -> int:
         """Rounds until held-out loss plus penalty fall no more, back to where they were least; how many it took.
 
         Args:
             rounds: rounds at most.
             best: what they must fall below for the weights as they are now not to be kept.
+            start: what they must fall below for a round to count as a gain.
             patience: rounds without a gain that end it; see `path`.
         """
         falls_back = best < math.inf
-        best_state = copy.deepcopy(self.model.state_dict()) if falls_back else None
+        best_weights = self._weights() if falls_back else None
         since, number = 0, 0
         patience = patience or max(self.settings.patience, rounds // 10)
         for number in range(1, rounds + 1):
             self._round()
-            cost = self._measured().mean + self._penalty()
+            with self.averaged():
+                cost = self._measured().mean + self._penalty()
             if not math.isfinite(cost):
                 if falls_back:
                     break
                 return number  # momenta are lost as well: the point has diverged
-            since = 0 if cost < best - _STALE * abs(best) else since + 1
+            least = min(best, start)
+            since = 0 if least == math.inf or cost < least - _STALE * abs(least) else since + 1
             if cost < best:
-                best, best_state = cost, copy.deepcopy(self.model.state_dict()) if number < rounds else None
+                best, best_weights = cost, self._weights() if number < rounds else None
             if since >= patience:
                 break
-        if best_state is not None:
-            self.model.load_state_dict(best_state)
+        if best_weights is not None:
+            state, self.average = best_weights
+            self.model.load_state_dict(state)
         return number
 
+    def _weights(self) -> tuple[dict[str, Tensor], Average | None]:
+        return {n: t.clone() for n, t in self.model.state_dict().items()}, copy.deepcopy(self.average)
+
     def _round(self) -> None:
-        self._steps = 0
+        self._steps, self._parameters = 0, list(self.model.parameters())
         self.model.train()
         self.task.fit(self.model, self.optimizer)
         if not self._steps:
             raise ValueError("path: `fit` never called optimizer.step(): it must train the model that it is given.")
+        if self.average is not None:
+            self.average.steps = self._steps
 
     def _penalty(self) -> float:
         """The penalties, of one member where there is a stack of them."""
@@ -204,7 +269,10 @@ class Walk:
             "model": flatten(dict(self.model.state_dict()), "model", tensors),
             "optimizer": flatten(self.optimizer.state_dict(), "optimizer", tensors),
             "attachment": flatten(self.attachment.state_dict() if self.attachment else None, "attachment", tensors),
+            "average": flatten(vars(self.average) if self.average else None, "average", tensors),
             "grid": self.grid,
+            "top": self.top,
+            "error": self.error,
             "weights": self.weights,
             "recipe": self.recipe,
         }
@@ -214,6 +282,7 @@ class Walk:
     def resume(self, plain: Any, tensors: dict[str, Tensor]) -> None:
         """Go back to where a walk of the same task stood, random numbers included."""
         self.grid, self.weights = list(plain["grid"]), plain["weights"]
+        self.top, self.error = plain["top"], plain["error"]
         if plain["recipe"] is not None:
             assert self._compact is not None
             self._compact.resume(plain["recipe"])
@@ -228,6 +297,8 @@ class Walk:
         attachment = unflatten(plain["attachment"], tensors)
         if self.attachment is not None and attachment is not None:
             self.attachment.load_state_dict(attachment)
+        if self.average is not None:
+            vars(self.average).update(unflatten(plain["average"], tensors))
 
 
 def _finite(model: nn.Module) -> bool:
