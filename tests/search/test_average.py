@@ -142,7 +142,7 @@ def test_constraints_hold_for_the_average_too() -> None:
     plan = tn.Plan({"0.weight": tn.GroupLasso(1.0, by="inputs"), "2.weight": tn.UnitNorm()})
     path = tn.path(
         perceptron, plan, problem.fit, problem.losses,
-        strengths=[0.01, 0.02], optimizer=gradient_descent(0.5), first_rounds=20, average=10,
+        strengths=[0.01, 0.02], optimizer=gradient_descent(0.5), first_rounds=20, average=4,
     )  # fmt: skip
     for point in path.points:
         torch.testing.assert_close(point.state()["2.weight"].norm(), torch.tensor(1.0, dtype=torch.float64))

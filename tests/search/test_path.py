@@ -68,16 +68,12 @@ def test_zero_is_optimal_from_the_largest_strength_on_and_not_below(make, plan, 
         direction="down", points=1, optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
     )  # fmt: skip
     top = found.points[0].strength
-    assert found.points[0].rounds == 0  # there is nothing to train at it
     for factor, left in ((1.001, False), (0.95, True)):
-        model = found.points[0].model()
-        optimizer = gradient_descent(0.1)(model.parameters())
-        attachment = tn.attach(model, plan, optimizer)
-        attachment.scale = factor * top
-        for _ in range(400):
-            problem.fit(model, optimizer)
-        penalized = [binding.parameter for binding in attachment.bindings]
-        assert any(bool(weight.any()) for weight in penalized) is left
+        path = tn.path(
+            make, plan, problem.fit, problem.losses, strengths=[factor * top],
+            direction="down", optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
+        )  # fmt: skip
+        assert bool(path.points[0].nonzero) is left
 
 
 def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_in() -> None:
@@ -99,7 +95,6 @@ def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_
         points=5, ratio=0.2, first_rounds=3, rounds=3, patience=3,
     )  # fmt: skip
     assert [point.nonzero > 0 for point in path.points] == [False, False, True, True, True]
-    assert [point.rounds for point in path.points] == [0, 3, 3, 3, 3]
     first, second = (point.state() for point in path.points[:2])
     for name, tensor in first.items():
         assert tensor.equal(second[name])
@@ -392,6 +387,11 @@ def idle(model: nn.Module, optimizer: Optimizer) -> None:
         ({"strengths": []}, "`strengths` is empty"),
         ({"strengths": [-1.0]}, "must be finite and >= 0, got -1.0"),
         ({"points": 0}, "`points` must be a whole number >= 1, got 0"),
+        ({"average": -1}, "`average` must be a number of rounds from 0 to `rounds`, 4, got -1"),
+        ({"average": 3, "rounds": 2}, "from 0 to `rounds`, 2, got 3: a longer one"),
+        ({"average": math.nan}, "`average` must be a number of rounds .* got nan"),
+        ({"average": True}, "`average` must be a number of rounds .* got True"),
+        ({"patience": 0}, "`patience` must be a whole number >= 1, got 0"),
         ({"ratio": 1.0}, "`ratio` must be between 0 and 1, got 1.0"),
         ({"direction": "sideways"}, '`direction` must be "up" or "down"'),
         ({"compact": torch.ones(1, 8), "direction": "down"}, 'which direction="down" brings back'),
@@ -404,6 +404,15 @@ def test_bad_input_is_refused_by_name(change: dict[str, object], message: str) -
     plan, fit, evaluate = given.pop("plan"), given.pop("fit"), given.pop("evaluate")
     with pytest.raises(ValueError, match=message):
         tn.path(linear, plan, fit, evaluate, first_rounds=2, **given)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    problem = regression()
+    path = tn.path(
+        linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, journal=tmp_path, strengths=np.array([0.1, 0.2]),
+        rounds=np.int64(2), first_rounds=np.int64(3), average=np.float32(0.5), refit=np.int32(1),
+    )  # fmt: skip
+    assert len(path.points) == 2
 
 
 def test_networks_and_optimizers_must_be_made() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -87,14 +87,14 @@ def path(
         direction: "up" or "down".
         optimizer: makes the optimizer from the parameters. Adam with a learning rate of 3e-3 by default: a point has
             few rounds to move in, so it should be larger than for a single training.
-        rounds: most rounds of a point.
+        rounds: most rounds of a point. Where all points took them all, more will do better.
         first_rounds: most rounds of the first point, which is trained from scratch. Where it took them all, more will
             do better: later points would then gain by longer training alone.
         patience: rounds without a gain, over the point's own and over the start, that end a point; a tenth of its most
             rounds if that is more.
-        average: rounds over which weights are averaged before a point is measured and kept (Polyak averaging), which
-            takes the noise of minibatches out; zeros stay as they are. The path itself goes on from the weights as they
-            are trained. 0 keeps these; after `polish` there is nothing to average.
+        average: rounds over which weights are averaged before a point is measured and kept (Polyak averaging), at most
+            `rounds`, which takes the noise of minibatches out; zeros stay as they are. The path itself goes on from the
+            weights as they are trained. 0 keeps these; after `polish` there is nothing to average.
         refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
             relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
         polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
@@ -145,21 +145,25 @@ def path(
         optional = function is None and name in ("fit", "polish", "callback")
         if not optional and (not callable(function) or isinstance(function, nn.Module)):
             raise TypeError(f"path: `{name}` must be a function, got {type(function).__name__}; wrap it in a lambda.")
-    counts = {
+    counts: dict[str, tuple[Any, int]] = {
         "points": (points, 1),
         "rounds": (rounds, 1),
         "first_rounds": (first_rounds, 1),
         "patience": (patience, 1),
     }
     for name, (value, least) in {**counts, "refit": (refit, 0)}.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError(f"path: `{name}` must be a whole number >= {least}, got {value!r}.")
     if direction not in ("up", "down"):
         raise ValueError(f'path: `direction` must be "up" or "down", got {direction!r}.')
     if not 0 < ratio < 1:
         raise ValueError(f"path: `ratio` must be between 0 and 1, got {ratio}.")
-    if isinstance(average, bool) or not isinstance(average, int | float) or not 0 <= average < math.inf:
-        raise ValueError(f"path: `average` must be a number of rounds >= 0, got {average!r}.")
+    span: Any = average
+    if isinstance(span, bool) or not isinstance(span, Real) or not 0 <= float(span) <= rounds:
+        raise ValueError(
+            f"path: `average` must be a number of rounds from 0 to `rounds`, {rounds}, got {average!r}: a longer one "
+            "would be of networks at other strengths."
+        )
     if fit is None:
         if polish is None:
             raise ValueError("path: `fit` is None; give it, or `polish`, which needs no rounds of training.")
@@ -169,7 +173,18 @@ def path(
     grid = None if strengths is None else checked(strengths, direction)
     _check_plan(plan, grid, polish, compact, direction)
     task = Task(make_model, plan, fit or _untrained, evaluate, optimizer, polish, compact)
-    settings = Settings(direction, grid, points, ratio, rounds, first_rounds, patience, refit, average)
+    # a journal holds numbers of Python alone
+    settings = Settings(
+        direction,
+        grid,
+        int(points),
+        float(ratio),
+        int(rounds),
+        int(first_rounds),
+        int(patience),
+        int(refit),
+        float(average),
+    )
     return _walked(task, settings, journal, callback)
 
 

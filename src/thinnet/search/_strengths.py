@@ -21,12 +21,11 @@ def strengths_along(walk: Walk, done: int = 0) -> Iterator[float]:
     if walk.settings.strengths is not None:
         walk.grid = list(walk.settings.strengths)
         if walk.settings.direction == "down" and walk.sharp and not done:
-            walk.top = _from_zero(walk)
+            _from_zero(walk)
         yield from walk.grid[done:]
     elif walk.settings.direction == "down":
         if not walk.grid:
-            walk.top = _from_zero(walk)
-            walk.grid = geometric(walk.top, walk.settings.ratio, walk.settings.points)[::-1]
+            walk.grid = geometric(_from_zero(walk), walk.settings.ratio, walk.settings.points)[::-1]
         yield from walk.grid[done:]
     else:
         if not done:

@@ -66,7 +66,7 @@ class Walk:
         self.attachment: Attachment | None = None
         self.sharp = Sharp(())
         self.grid: list[float] = []
-        self.top = self.error = math.inf
+        self.error = math.inf
         # the optimum that `polish` finds has no noise to average out
         self.average = Average(settings.average) if settings.average and task.polish is None else None
         self._steps = 0
@@ -102,17 +102,18 @@ class Walk:
     def _look_anew(self) -> None:
         self.sharp = Sharp.of(self.attachment.bindings if self.attachment else ())
 
+    def _empty(self) -> bool:
+        return bool(self.sharp) and not self.sharp.count()[0]
+
     def step(self, strength: float, first: bool) -> Stop:
         """Go on to a strength."""
-        before = self.state()
+        before, empty = self.state(), self._empty()
         self.set_strength(strength)
-        rounds = 0
-        if strength < self.top:
-            with self.averaged():
-                # a strength that is no part of the cost, such as a rate of dropout, may take rounds to pay
-                start = self.error + self._penalty() if isinstance(self.task.plan, Plan) else math.inf
-            rounds = self.train(self.settings.first_rounds if first else self.settings.rounds, start=start)
-        if self.settings.direction == "down" and self.sharp and not self.sharp.count()[0]:
+        with self.averaged():
+            # a strength that is no part of the cost, such as a rate of dropout, may take rounds to pay
+            start = self.error + self._penalty() if isinstance(self.task.plan, Plan) else math.inf
+        rounds = self.train(self.settings.first_rounds if first else self.settings.rounds, start=start)
+        if self.settings.direction == "down" and empty and self._empty():
             self._restore(before)  # nothing came in, and the rest is trained: more of it would only let units die
         if self.task.polish is not None and _finite(self.model):
             self.polish(strength)
@@ -271,7 +272,6 @@ class Walk:
             "attachment": flatten(self.attachment.state_dict() if self.attachment else None, "attachment", tensors),
             "average": flatten(vars(self.average) if self.average else None, "average", tensors),
             "grid": self.grid,
-            "top": self.top,
             "error": self.error,
             "weights": self.weights,
             "recipe": self.recipe,
@@ -281,8 +281,7 @@ class Walk:
 
     def resume(self, plain: Any, tensors: dict[str, Tensor]) -> None:
         """Go back to where a walk of the same task stood, random numbers included."""
-        self.grid, self.weights = list(plain["grid"]), plain["weights"]
-        self.top, self.error = plain["top"], plain["error"]
+        self.grid, self.error, self.weights = list(plain["grid"]), plain["error"], plain["weights"]
         if plain["recipe"] is not None:
             assert self._compact is not None
             self._compact.resume(plain["recipe"])

@@ -171,6 +171,7 @@ def feature_path(
             optimizer=lambda parameters: torch.optim.Adam(parameters, lr=LR, fused=True),
             rounds=ROUNDS,
             first_rounds=FIRST_ROUNDS,
+            patience=2,
             average=0,
             refit=REFIT,
             callback=finished,
