@@ -92,9 +92,10 @@ def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_
 
     path = tn.path(
         perceptron, INPUTS, fit, problem.losses, direction="down", optimizer=gradient_descent(0.05),
-        points=5, ratio=0.2, first_rounds=3, rounds=3, patience=3,
+        points=5, ratio=0.2, first_rounds=6, rounds=3, patience=9,
     )  # fmt: skip
     assert [point.nonzero > 0 for point in path.points] == [False, False, True, True, True]
+    assert [point.rounds for point in path.points] == [6, 6, 6, 3, 3]  # what comes in first is trained from scratch
     first, second = (point.state() for point in path.points[:2])
     for name, tensor in first.items():
         assert tensor.equal(second[name])

@@ -112,7 +112,8 @@ class Walk:
         with self.averaged():
             # a strength that is no part of the cost, such as a rate of dropout, may take rounds to pay
             start = self.error + self._penalty() if isinstance(self.task.plan, Plan) else math.inf
-        rounds = self.train(self.settings.first_rounds if first else self.settings.rounds, start=start)
+        # what comes in first is trained from scratch
+        rounds = self.train(self.settings.first_rounds if first or empty else self.settings.rounds, start=start)
         if self.settings.direction == "down" and empty and self._empty():
             self._restore(before)  # nothing came in, and the rest is trained: more of it would only let units die
         if self.task.polish is not None and _finite(self.model):
