@@ -88,9 +88,9 @@ def path(
         optimizer: makes the optimizer from the parameters. Adam with a learning rate of 3e-3 by default: a point has
             few rounds to move in, so it should be larger than for a single training.
         rounds: most rounds of a point. Where all points took them all, more will do better.
-        first_rounds: most rounds of the first point, which is trained from scratch; on the way down, of all points until
-            something has come in. Where it took them all, more will do better: later points would then gain by longer
-            training alone.
+        first_rounds: most rounds of the first point, which is trained from scratch; on the way down, of all points
+            until something has come in. Where it took them all, more will do better: later points would then gain by
+            longer training alone.
         patience: rounds without a gain, over the point's own and over the start, that end a point; a tenth of its most
             rounds if that is more.
         average: rounds over which weights are averaged before a point is measured and kept (Polyak averaging), at most
