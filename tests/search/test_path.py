@@ -102,6 +102,16 @@ def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_
     assert not first["2.bias"].equal(path.points[2].state()["2.bias"])
 
 
+def test_on_the_way_up_nothing_left_is_no_reason_to_begin_anew() -> None:
+    problem = regression()
+    path = tn.path(
+        linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, strengths=[0.1, 50.0, 60.0],
+        optimizer=gradient_descent(0.1), first_rounds=20, rounds=2, patience=20,
+    )  # fmt: skip
+    assert [point.nonzero > 0 for point in path.points] == [True, False, False]
+    assert [point.rounds for point in path.points] == [20, 2, 2]
+
+
 def test_a_point_ends_when_a_round_gains_nothing_over_its_start() -> None:
     problem = regression()
     harm = 0.0

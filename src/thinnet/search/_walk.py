@@ -107,14 +107,15 @@ class Walk:
 
     def step(self, strength: float, first: bool) -> Stop:
         """Go on to a strength."""
-        before, empty = self.state(), self._empty()
+        before = self.state()
+        waiting = self.settings.direction == "down" and self._empty()
         self.set_strength(strength)
         with self.averaged():
             # a strength that is no part of the cost, such as a rate of dropout, may take rounds to pay
             start = self.error + self._penalty() if isinstance(self.task.plan, Plan) else math.inf
         # what comes in first is trained from scratch
-        rounds = self.train(self.settings.first_rounds if first or empty else self.settings.rounds, start=start)
-        if self.settings.direction == "down" and empty and self._empty():
+        rounds = self.train(self.settings.first_rounds if first or waiting else self.settings.rounds, start=start)
+        if waiting and self._empty():
             self._restore(before)  # nothing came in, and the rest is trained: more of it would only let units die
         if self.task.polish is not None and _finite(self.model):
             self.polish(strength)
