@@ -10,8 +10,9 @@ from thinnet.plan import Plan
 from thinnet.search._journal import Entry, Journal
 from thinnet.search._losses import Losses
 from thinnet.search._point import Point
+from thinnet.search._stop import Stop
 from thinnet.search._task import Task
-from thinnet.search._walk import Stop, Walk
+from thinnet.search._walk import Walk
 
 
 def kept(stop: Stop, index: int, task: Task, file: Journal | None, walk: Walk) -> Point:

@@ -7,7 +7,6 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,28 +24,13 @@ from thinnet.search._keep_zeros import keep_zeros
 from thinnet.search._losses import Losses
 from thinnet.search._polish import polish
 from thinnet.search._sharp import Sharp
+from thinnet.search._stop import Stop
 from thinnet.search._task import Settings, Task
 from thinnet.search._tree import finite, flatten, unflatten
 from thinnet.stack import Stack
 
 _STALE = 1e-4
 """A relative gain below which a round brought nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Stop:
-    """Where the walk stood after a strength: what a point tells, and its weights."""
-
-    strength: float
-    losses: Losses
-    rounds: int
-    nonzero: int
-    weights: int
-    alive: dict[str, Tensor]
-    norm: float
-    diverged: bool
-    recipe: dict[str, Any] | None
-    state: dict[str, Tensor]
 
 
 class Walk:
