@@ -1,7 +1,7 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
-from thinnet.attach import Attachment, attach
-from thinnet.compact import (
+from thinnet.attachment import Attachment, attach
+from thinnet.compaction import (
     CompactCallback,
     NotCompactableError,
     NotExportableError,

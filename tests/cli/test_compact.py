@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from thinnet import tabular
 from thinnet.cli import run
-from thinnet.tabular import _compact
+from thinnet.tabular.model import _compact
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ PATH = """
 import signal
 from thinnet import tabular
 from thinnet.cli import _progress, main
-from thinnet.tabular import _feature_path
+from thinnet.tabular.features import _path as _feature_path
 
 _feature_path.POINTS = {points}
 signal.signal(signal.SIGINT, signal.default_int_handler)

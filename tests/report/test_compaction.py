@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import thinnet as tn
-from thinnet.compact import Report
+from thinnet.compaction import Report
 from thinnet.report import write_compaction
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet.tabular import _feature_path
-from thinnet.tabular._population import Mix
-from thinnet.tabular._problem import Problem
 from thinnet.tabular._progress import Budget
-from thinnet.tabular._schedule import Schedule
-from thinnet.tabular._training import Training
+from thinnet.tabular.features import _path as _feature_path
+from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._population import Mix
+from thinnet.tabular.population._schedule import Schedule
+from thinnet.tabular.population._training import Training
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from thinnet.compact import Report
+from thinnet.compaction import Report
 from thinnet.report._file import write_page
 from thinnet.report._page import piece, templates
 

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from thinnet.attach import Attachment, attach
+from thinnet.attachment import Attachment, attach
 from thinnet.dropout import DropConnect
 from thinnet.errors import NoEffectWarning, PlanWarning
 from thinnet.penalties import Decay, Penalty

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from thinnet.compact import rebuild
+from thinnet.compaction import rebuild
 
 
 @dataclass(frozen=True, eq=False)

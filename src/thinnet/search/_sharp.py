@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from thinnet.attach import proximal_step_
+from thinnet.attachment import proximal_step_
 from thinnet.penalties import CoupledGroupLasso, GroupLasso, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule

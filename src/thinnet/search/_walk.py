@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from thinnet.attach import Attachment, attach, proximal_step_
-from thinnet.compact import CompactCallback
+from thinnet.attachment import Attachment, attach, proximal_step_
+from thinnet.compaction import CompactCallback
 from thinnet.constraints import Constraint
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan

@@ -3,12 +3,12 @@
 Needs the extra: pip install "thinnet[tabular]".
 """
 
-from thinnet.tabular._compacted import CompactedTable
-from thinnet.tabular._estimators import ThinNetClassifier, ThinNetRegressor
-from thinnet.tabular._folder import ModelFolderError, check_destination
+from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
 from thinnet.tabular._progress import Progress
-from thinnet.tabular._saving import load
-from thinnet.tabular._target import infer_task
+from thinnet.tabular.columns._target import infer_task
+from thinnet.tabular.model._compacted import CompactedTable
+from thinnet.tabular.model._folder import ModelFolderError, check_destination
+from thinnet.tabular.model._save_load import load
 
 __all__ = [
     "CompactedTable",

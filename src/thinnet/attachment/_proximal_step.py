@@ -1,0 +1,33 @@
+"""The proximal step of a plan, without an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from thinnet.attachment._coupling import Coupling
+from thinnet.attachment._in_place import Scratch
+from thinnet.attachment._metric import Metric
+from thinnet.attachment._work import Work
+from thinnet.plan import Binding
+
+
+@torch.no_grad()
+def proximal_step_(bindings: Iterable[Binding], *, scale: float = 1.0, step: float = 1.0) -> None:
+    r"""W ← argmin_u ½ ‖u − w‖² + step · scale · P(u) for the penalties P that are not smooth, then the projections.
+
+    Args:
+        bindings: the weights, written in place, and their rules; smooth penalties and decays among them do nothing.
+        scale: a factor on every strength.
+        step: the length of the step that came before.
+    """
+    bindings, metric, scratch = tuple(bindings), Metric(step), Scratch()
+    works = [Work.of(binding, scale, True) for binding in bindings]
+    for work in works:
+        work.after(metric, scratch)
+    coupled = [work for work in works if work.coupled]
+    for coupling in Coupling.all_of(bindings, scale):
+        coupling.after({work.binding.name: metric for work in coupled})
+    for work in coupled:
+        work.project()

@@ -1,0 +1,186 @@
+"""What compacting did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from thinnet.compaction._cost import Cost, cost_of, latencies
+from thinnet.compaction._decide import Decision, obstacles
+from thinnet.compaction._flow import Flow
+from thinnet.compaction._inputs import Inputs
+from thinnet.compaction._labels import Pin
+from thinnet.compaction._proof import Proof
+from thinnet.compaction._table import table
+from thinnet.compaction.rules import Known
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose outputs or inputs became fewer.
+
+    Args:
+        name: its name from the root; that of the weight, where the layer has several.
+        kind: its class.
+        before: the shape of the weight before.
+        after: the same now.
+    """
+
+    name: str
+    kind: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `compact` did: prints as a table.
+
+    Args:
+        layers: what became smaller, layer by layer.
+        before: parameters, bytes and operations before.
+        after: the same now.
+        latency: median seconds of a call on the example inputs, before and now, measured in turn.
+        removed: per parameter and buffer, per dimension: how many slices went.
+        pinned: why the others stay, and how many slices of parameters each reason holds.
+        proof: how equal outputs and gradients are.
+        answers: whether the outputs depend on the inputs at all.
+        how: what traced the model.
+        recipe: what makes the same of a model freshly built, see `rebuild`; JSON.
+    """
+
+    layers: tuple[Layer, ...]
+    before: Cost
+    after: Cost
+    latency: tuple[float, float]
+    removed: Mapping[str, Mapping[int, int]]
+    pinned: Mapping[Pin, int]
+    proof: Proof
+    answers: bool
+    how: str
+    recipe: dict[str, Any] = field(repr=False)
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """The number of parameters before and now."""
+        return self.before.parameters, self.after.parameters
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        slow, fast = self.latency
+        rows = [("layer", "kind", "before", "after")]
+        rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
+        lines = (
+            [table(rows)]
+            if self.layers
+            else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
+        )
+        lines += [
+            "",
+            table(
+                [
+                    ("", "before", "after", "ratio"),
+                    _row("parameters", before.parameters, after.parameters),
+                    _row("bytes", before.size, after.size),
+                    _row("operations", before.flops, after.flops),
+                    ("ms a call", f"{1e3 * slow:.3f}", f"{1e3 * fast:.3f}", f"{fast / slow:.2f}"),
+                ]
+            ),
+            "",
+            f"Equal: {self.proof}. Traced by {self.how}.",
+        ]
+        if not self.answers:
+            lines.append("The outputs no longer depend on the inputs: the strength was too large.")
+        if self.pinned:
+            lines += ["", "Never removable:"]
+            ranked = sorted(self.pinned.items(), key=lambda item: -item[1])
+            lines += [f"{count:>8,}  {pin}" for pin, count in ranked[:SHOWN]]
+            rest = ranked[SHOWN:]
+            if rest:
+                lines.append(f"{sum(n for _, n in rest):>8,}  for {len(rest)} more reasons: report.pinned")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+SHOWN = 8
+"""Reasons that a printed report names."""
+
+
+def report_of(
+    model: nn.Module,
+    small: nn.Module,
+    inputs: Inputs,
+    flow: Flow,
+    decision: Decision,
+    attributes: Mapping[str, Mapping[str, Any]],
+    proof: Proof,
+) -> Report:
+    """The report of a model and what became of it."""
+    removed = {
+        name: {dim: flow.length(name, dim) - len(indices) for dim, indices in dims.items()}
+        for name, dims in decision.kept.items()
+    }
+    modules, now = dict(model.named_modules()), dict(small.named_parameters())
+    layers = []
+    for name, weight in model.named_parameters():
+        path, _, attribute = name.rpartition(".")
+        if weight.shape != now[name].shape and "weight" in attribute:
+            owner = path.partition(".parametrizations")[0]
+            shown = path if attribute == "weight" else name
+            layers.append(Layer(shown, type(modules[owner]).__name__, tuple(weight.shape), tuple(now[name].shape)))
+    return Report(
+        tuple(layers),
+        cost_of(model, inputs),
+        cost_of(small, inputs),
+        latencies(model, small, inputs),
+        removed,
+        obstacles(flow),
+        proof,
+        any(bool(known.varies.any()) for node in flow.trace.outputs if isinstance(known := flow.known[node], Known)),
+        flow.trace.how,
+        recipe_of(flow, decision, attributes),
+    )
+
+
+def recipe_of(flow: Flow, decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `rebuild` needs, as JSON: slices that stay, of which shapes, and attributes that change."""
+    return {
+        "version": VERSION,
+        "before": {name: list(flow.tensor(name).shape) for name in decision.kept},
+        "kept": {
+            name: {str(dim): indices.tolist() for dim, indices in dims.items()} for name, dims in decision.kept.items()
+        },
+        "attributes": {
+            path: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+            for path, values in attributes.items()
+        },
+    }
+
+
+def composed(first: dict[str, Any] | None, then: dict[str, Any]) -> dict[str, Any]:
+    """Two recipes as one, the second of which is of a model that the first was made on."""
+    if first is None:
+        return then
+    kept = {name: dict(dims) for name, dims in first["kept"].items()}
+    for name, dims in then["kept"].items():
+        for dim, indices in dims.items():
+            known = kept.setdefault(name, {}).get(dim)
+            kept[name][dim] = indices if known is None else [known[i] for i in indices]
+    attributes = {path: dict(values) for path, values in first["attributes"].items()}
+    for path, values in then["attributes"].items():
+        attributes[path] = attributes.get(path, {}) | values
+    return {**then, "before": then["before"] | first["before"], "kept": kept, "attributes": attributes}
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _row(name: str, before: int, after: int) -> tuple[str, str, str, str]:
+    return name, f"{before:,}", f"{after:,}", f"{after / before:.2f}" if before else "-"

@@ -1,0 +1,1 @@
+"""How a table is read: cells, schema, target and their encoding as numbers."""

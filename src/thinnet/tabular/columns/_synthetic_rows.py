@@ -1,0 +1,69 @@
+"""Rows made up from what an encoder has learnt, to compare two forms of one model where no table is at hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from thinnet.tabular.columns._encoder import Encoder
+from thinnet.tabular.columns._schema import Schema
+
+UNSEEN = "(a category that no table holds)"
+
+_MISSING, _WILD = 0.1, 0.02
+"""Shares of cells that are missing, and of numbers far outside of what was learnt."""
+
+
+def made_up(encoder: Encoder, schema: Schema, rows: int, *, seed: int = 0) -> pd.DataFrame:
+    """Rows as `Schema.read` gives them: usual and wild numbers, all categories and unseen ones, cells missing.
+
+    Args:
+        encoder: fitted.
+        schema: the schema that it was fitted by.
+        rows: n.
+        seed: of what is random.
+
+    Returns:
+        (n, columns in use).
+    """
+    rng = np.random.default_rng(seed)
+    numbers, words = learnt_numbers(encoder), learnt_categories(encoder)
+    columns: dict[str, Any] = {}
+    for column in schema.columns:
+        missing = rng.random(rows) < _MISSING
+        if column.kind in ("numeric", "datetime"):
+            center, scale = numbers.get(column.name, (0.0, 1.0))
+            wild = np.where(rng.random(rows) < _WILD, 1e4, 1.0)
+            columns[column.name] = np.where(missing, np.nan, center + scale * wild * rng.normal(size=rows))
+        else:
+            known = np.array([*words.get(column.name, [""]), "", UNSEEN], dtype=object)
+            columns[column.name] = known[rng.integers(len(known), size=rows)]
+    return pd.DataFrame(columns, copy=False)
+
+
+def learnt_numbers(encoder: Encoder) -> dict[str, tuple[float, float]]:
+    """Median and distance of the quartiles by column."""
+    names, transformer = parts(encoder).get("numeric", ([], None))
+    if transformer is None:
+        return {}
+    scaler = transformer[0]
+    return {name: (float(c), float(s)) for name, c, s in zip(names, scaler.center_, scaler.scale_, strict=True)}
+
+
+def learnt_categories(encoder: Encoder) -> dict[str, list[str]]:
+    """The texts that were there at fit by column, "" for a missing one."""
+    names, transformer = parts(encoder).get("onehot", ([], None))
+    if transformer is None:
+        return {}
+    return {name: [str(word) for word in words] for name, words in zip(names, transformer.categories_, strict=True)}
+
+
+def parts(encoder: Encoder) -> dict[str, tuple[list[str], Any]]:
+    """The columns and the fitted transformer of each part, in the order of their outputs."""
+    return {
+        part: (list(names), transformer)
+        for part, transformer, names in encoder.transformer_.transformers_
+        if part != "remainder"
+    }

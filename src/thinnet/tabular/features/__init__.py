@@ -1,0 +1,1 @@
+"""Columns chosen by a regularization path before the candidates are trained."""

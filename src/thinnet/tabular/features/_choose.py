@@ -1,0 +1,213 @@
+"""The columns of a table that a fit goes on with, and the others put aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from thinnet.tabular._checkpoint import Checkpoint, foreign, kept_memo
+from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular.columns._encoder import Encoder
+from thinnet.tabular.columns._schema import Dropped, Schema
+from thinnet.tabular.features._path import FeaturePath, FeatureStep, balanced, feature_path
+from thinnet.tabular.features._rounds import Rounds
+from thinnet.tabular.population._fold_data import Problem
+
+SHARE = 0.3
+"""Of the time limit, what choosing columns may take."""
+
+PHASE = "choosing features"
+
+_BINS = 8
+"""Most bins of a number: enough to see that it matters, whatever the curve."""
+
+_BATCH = (32, 256)
+
+_NAMED = 20
+"""Columns that a note names."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What choosing columns found.
+
+    Args:
+        path: how.
+        memo: the same as text, for the checkpoint; "" where there is none.
+        seconds: what it took.
+    """
+
+    path: FeaturePath
+    memo: str
+    seconds: float
+
+
+def choose_columns(
+    schema: Schema,
+    frame: pd.DataFrame,
+    target: tuple[Tensor, int],
+    fold_N: NDArray[np.int64],
+    *,
+    n_bins: int,
+    width: int,
+    seed: int,
+    budget: Budget,
+    units: Callable[[float], float],
+    callback: Callable[[Progress], object] | None,
+    checkpoint: str | Path | None,
+) -> Chosen:
+    """Run the path of columns, or take what a checkpoint says that it found.
+
+    Args:
+        schema: of the table.
+        frame: (n, columns in use).
+        target: what to learn, (n,), and the outputs it takes.
+        fold_N: the fold of every row.
+        n_bins: most bins of a number.
+        width: columns that the encoding is held to.
+        seed: of everything random.
+        budget: of the whole fit.
+        units: from the loss to the score that is shown.
+        callback: told of the progress.
+        checkpoint: the file of the unfinished fit, if any.
+
+    Raises:
+        ValueError: the checkpoint is of another fit, or every network diverged.
+    """
+    names = [column.name for column in schema.columns]
+    encoder = Encoder(n_bins=min(n_bins, _BINS), max_width=width).fit(frame, schema)
+    place = {name: i for i, name in enumerate(names)}
+    blocks = [place[name] for name, _ in encoder.columns_]
+    y_N, outputs = target
+    x_ND = balanced(torch.from_numpy(encoder.transform(frame)), blocks)
+    problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
+    identity = _identity(problem, blocks, seed) if checkpoint else ""
+    found = _remembered(Path(checkpoint), identity, budget) if checkpoint else None
+    if found is not None:
+        return found
+    start = time.monotonic()
+
+    def tell(share: float, members: int, best: float) -> None:
+        if callback is not None:
+            left = max(budget.left, 0.0)
+            callback(Progress(PHASE, SHARE * share, members, _known(units, best), budget.elapsed, left))
+
+    batch_size = int(np.clip(2 ** round(math.log2(len(frame) / 5)), *_BATCH))
+    rounds = Rounds(problem, batch_size=batch_size, seed=seed, budget=budget.part(SHARE), tell=tell)
+    path = feature_path(problem, names, blocks, rounds, seed)
+    seconds = time.monotonic() - start
+    if not checkpoint:
+        return Chosen(path, "", seconds)
+    memo = json.dumps({"identity": identity, "seconds": seconds, "path": to_plain(path)})
+    # at once: what follows may be killed, and a time limit may let another path choose other columns
+    Checkpoint(checkpoint, memo=memo).save([])
+    return Chosen(path, memo, seconds)
+
+
+def narrowed_schema(schema: Schema, path: FeaturePath) -> Schema:
+    """The schema of the chosen columns; every other one is left out, with the strength at which it left."""
+    chosen = set(path.chosen)
+    columns = tuple(column for column in schema.columns if column.name in chosen)
+    dropped = [Dropped(c.name, _reason(path, c.name)) for c in schema.columns if c.name not in chosen]
+    return replace(schema, columns=columns, dropped=(*schema.dropped, *dropped))
+
+
+def shown_path(path: FeaturePath, units: Callable[[float], float]) -> pd.DataFrame:
+    """A row a strength, scores as they are shown; which one was chosen and which is the best."""
+    frame = path.frame()
+    loss, se = frame["held_out"], frame["se"]
+    held_out = [units(value) for value in loss]
+    # half the width of the band, which units may bend
+    low, high = ([units(max(v, 0.0)) for v in band] for band in (loss - se, loss + se))
+    return frame.assign(held_out=held_out, se=(np.array(high) - np.array(low)) / 2)
+
+
+def told(path: FeaturePath) -> list[str]:
+    """What the reader should know of the choice."""
+    gone = sorted((n for n in path.leaves if n not in path.chosen), key=lambda n: -path.leaves[n])
+    notes = []
+    if gone:
+        more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+        kept = f"{len(path.chosen)} of {len(path.leaves)} columns chosen at strength {path.strength:.2g}"
+        notes.append(f"{kept}; left out: {', '.join(map(repr, gone[:_NAMED]))}{more}")
+    elif not path.ended:
+        notes.append(f"every one of the {len(path.leaves)} columns was chosen: without any, held-out rows fare worse")
+    if path.ended:
+        notes.append("time ended the path of columns before all had left: a higher limit may leave out more")
+    if any(step.diverged for step in path.steps):
+        notes.append("at some strengths of the path training diverged; it went on from the strength before")
+    return notes
+
+
+def afterwards(callback: Callable[[Progress], object] | None) -> Callable[[Progress], object] | None:
+    """The callback for what comes after the path: of the whole fit, the share of the path is done."""
+    if callback is None:
+        return None
+    return lambda progress: callback(replace(progress, fraction=SHARE + (1 - SHARE) * progress.fraction))
+
+
+def to_plain(path: FeaturePath) -> dict[str, Any]:
+    """A path as JSON, which has neither NaN nor infinity: None stands for them."""
+    plain = asdict(path)
+    plain["steps"] = [{k: _finite(v) for k, v in step.items()} for step in plain["steps"]]
+    plain["leaves"] = [[name, _finite(strength)] for name, strength in path.leaves.items()]
+    return plain
+
+
+def from_plain(plain: dict[str, Any]) -> FeaturePath:
+    """The path that `to_plain` gave."""
+    # no field of a step is optional
+    fields: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in s.items()} for s in plain["steps"]]
+    steps = [FeatureStep(**step) for step in fields]
+    leaves = {name: math.inf if strength is None else strength for name, strength in plain["leaves"]}
+    return FeaturePath(**{**plain, "steps": tuple(steps), "leaves": leaves, "chosen": tuple(plain["chosen"])})
+
+
+def _reason(path: FeaturePath, name: str) -> str:
+    left = path.leaves[name]
+    if left > path.strength:  # it came back at a stronger one
+        return f"not chosen: the network does without it at the chosen strength, {path.strength:.2g}"
+    return f"not chosen: it left at strength {left:.2g}, and {path.strength:.2g} was chosen"
+
+
+def _remembered(checkpoint: Path, identity: str, budget: Budget) -> Chosen | None:
+    """The path that a checkpoint holds; its time counts."""
+    memo, trained = kept_memo(checkpoint)
+    if not memo:
+        if trained:
+            raise foreign(checkpoint)  # of a fit that chose no columns
+        return None
+    content = json.loads(memo)
+    if content["identity"] != identity:
+        raise foreign(checkpoint)
+    if not trained:  # else the time of the training counts, which includes it
+        budget.start -= content["seconds"]
+    return Chosen(from_plain(content["path"]), memo, content["seconds"])
+
+
+def _identity(problem: Problem, blocks: Sequence[int], seed: int) -> str:
+    digest = hashlib.sha256()
+    for array in (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N):
+        digest.update(hashlib.sha256(array.tobytes()).digest())
+    digest.update(repr((list(blocks), seed)).encode())
+    return digest.hexdigest()
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _known(units: Callable[[float], float], loss: float) -> float | None:
+    return units(loss) if math.isfinite(loss) else None

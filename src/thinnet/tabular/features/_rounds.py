@@ -1,0 +1,134 @@
+"""Rounds of training and scoring for the path of columns, within a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from thinnet.stack import Stack, stack_cross_entropy, stack_squared_error
+from thinnet.tabular._progress import Budget
+from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._training import predict
+
+_STEPS = (4, 40)
+"""Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""
+
+_TAKEN = 0.75
+"""Share of its rounds that a point takes, about: most end early."""
+
+_SCORED = 2000
+"""Most held-out rows of a fold that a network is scored on, a random sample of them."""
+
+
+class OutOfTimeError(Exception):
+    """The time of the path is over; what it has found until then counts."""
+
+
+class Rounds:
+    """Trains a stack, a member a fold and the last one on all rows, and scores the folds' on the rows they do not see.
+
+    Without a limit that binds, what it does depends on the seed alone.
+
+    Args:
+        problem: encoded rows, targets and folds.
+        batch_size: rows a step.
+        seed: of the rows' order.
+        budget: the time for it.
+        tell: called with the share done, the networks in training and the best loss, before every round.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        batch_size: int,
+        seed: int,
+        budget: Budget,
+        tell: Callable[[float, int, float], None] = lambda share, members, best: None,
+    ) -> None:
+        self.problem, self.batch_size, self.seed, self.budget, self.tell = problem, batch_size, seed, budget, tell
+        self.steps = int(np.clip(-(-len(problem.x_ND) // batch_size), *_STEPS))
+        self.held_out = [
+            torch.from_numpy(np.random.default_rng([seed, fold]).permutation(np.flatnonzero(problem.fold_N == fold)))
+            for fold in range(problem.folds)
+        ]
+        self._step = 0
+        self._order = np.arange(len(problem.x_ND))
+        self._rounds = self._points = 0
+        self._best = float("inf")
+        self._expected = (1, 1, 1)
+
+    def affordable(self, stack: Stack, most: int, fewest: int, first: int, each: int) -> int:
+        """How many points of a path fit into the time, between `fewest` and `most`.
+
+        Args:
+            stack: one like those to come, which is of no use afterwards.
+            most: points.
+            fewest: points.
+            first: rounds of the first point.
+            each: rounds of every further one.
+        """
+        count = most
+        if self.budget.limit is not None:
+            optimizer = torch.optim.Adam(stack.parameters(), fused=True)
+            times = []
+            for _ in range(4):
+                start = time.monotonic()
+                self._train(stack, optimizer)
+                times.append(time.monotonic() - start)
+            self._step = 0
+            # the proximal step and the scores come on top
+            round_ = 1.5 * self.steps * sorted(times[1:])[1]
+            count = int(np.clip((self.budget.left / round_ - first) / (_TAKEN * each), fewest, most))
+        self._expected = (count, first, each)
+        return count
+
+    def fit(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """One round: an epoch, or a part of a long one, from where the last round ended."""
+        count, first, each = self._expected
+        if self._points and self.budget.left <= 0:
+            raise OutOfTimeError
+        before = first + each * (self._points - 1) if self._points else 0
+        done = before + min(self._rounds, each if self._points else first)
+        self.tell(min(done / (first + each * count), 1.0), self.problem.folds + 1, self._best)
+        self._rounds += 1
+        for _ in range(self.steps):
+            self._train(model, optimizer)
+
+    def finished(self, points: int, best: float) -> None:
+        """So many points stand, the best of this loss."""
+        self._points, self._rounds, self._best = points, 0, best
+
+    def evaluate(self, model: nn.Module) -> Tensor:
+        """The loss of every fold's member on the rows it does not see: (folds,)."""
+        problem = self.problem
+        losses = []
+        for fold, rows in enumerate(self.held_out):
+            some = rows[:_SCORED]
+            outputs = predict(model, problem.x_ND[some], slice(fold, fold + 1))
+            losses.append(problem.losses(outputs, problem.y_N[some]))
+        return torch.cat(losses)
+
+    def _train(self, model: nn.Module, optimizer: Optimizer) -> None:
+        problem, rows = self.problem, self._rows()
+        # the last member's number is no fold: it sees every row
+        seen_KB = np.arange(problem.folds + 1)[:, None] != problem.fold_N[rows]
+        index, weights_KB = torch.from_numpy(rows), torch.from_numpy(seen_KB.astype(np.float32))
+        loss = stack_cross_entropy if problem.classification else stack_squared_error
+        optimizer.zero_grad()
+        loss(model(problem.x_ND[index]), problem.y_N[index], weights_KB).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def _rows(self) -> np.ndarray:
+        """The rows of this step, a function of its number alone."""
+        count = len(self.problem.x_ND)
+        epoch, position = divmod(self._step, -(-count // self.batch_size))
+        if position == 0:
+            self._order = np.random.default_rng([self.seed, self.problem.folds, epoch]).permutation(count)
+        self._step += 1
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]

@@ -1,0 +1,1 @@
+"""A fitted model of tables: what predicts, saves, compacts and exports."""

@@ -1,0 +1,317 @@
+"""A saved model: a folder of JSON, safetensors and skops, written whole or not at all, and never a pickle."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors.torch
+import skops.io
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from torch import Tensor
+
+FORMAT = 3
+"""The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths,
+3 a path of features as well, or what was polished or refit."""
+
+Content = Literal["weights.safetensors", "preprocessing.skops"]
+
+CARD: Literal["model.json"] = "model.json"
+WEIGHTS: Content = "weights.safetensors"
+OBJECTS: Content = "preprocessing.skops"
+
+TRUSTED = (
+    "numpy.dtype",
+    "thinnet.tabular.columns._encoder.Encoder",
+    "thinnet.tabular.columns._periodic.PeriodicEncoder",
+    "thinnet.tabular.columns._piecewise_linear.PiecewiseLinearEncoder",
+    "thinnet.tabular.columns._robust_scaler.RobustSmoothScaler",
+    "thinnet.tabular.columns._schema.Column",
+    "thinnet.tabular.columns._schema.Dropped",
+    "thinnet.tabular.columns._schema.Schema",
+)
+"""The types that a saved model may hold beside those that skops trusts by itself (numpy's and scikit-learn's)."""
+
+
+class ModelFolderError(ValueError):
+    """A model's folder that cannot be written or read; the message names the file and the remedy."""
+
+
+class FileEntry(BaseModel):
+    """Size and content hash of one file of the folder."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Card(BaseModel):
+    """`model.json`: what the folder holds, and everything about the model that is neither weights nor preprocessing.
+
+    Attributes:
+        kind: marks the folder as ours.
+        format: version of the folder's layout.
+        library: version of thinnet that wrote it.
+        estimator: class name of the estimator.
+        params: its constructor parameters.
+        payload: whatever else the estimator keeps; no NaN or infinite numbers.
+        files: every other file of the folder by name; filled in by `write_folder`.
+        seal: hash of all the above; filled in by `write_folder`.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    kind: Literal["thinnet model"] = "thinnet model"
+    format: int = 1
+    library: str
+    estimator: str
+    params: dict[str, JsonValue]
+    payload: dict[str, JsonValue]
+    files: dict[Content, FileEntry] = {}
+    seal: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFolder:
+    """What a model's folder holds."""
+
+    card: Card
+    tensors: dict[str, Tensor]
+    objects: dict[str, Any]
+
+
+def check_destination(path: str | Path) -> Path:
+    """Refuses a place where no model may be written; the place itself otherwise, links followed.
+
+    Raises:
+        ModelFolderError: a file, a folder that is not empty and holds no model of ours, or a parent that is not
+            writable.
+    """
+    place = Path(path).expanduser().resolve()
+    if place.is_dir():
+        if not _is_ours(place) and any(place.iterdir()):
+            raise ModelFolderError(
+                f"{path} exists, is not empty and holds no thinnet model. Choose another folder or empty it."
+            )
+    elif place.exists():
+        raise ModelFolderError(f"{path} is a file, not a folder. Choose another name for the model's folder.")
+    ancestor = place.parent
+    while not ancestor.exists():
+        ancestor = ancestor.parent
+    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
+        raise ModelFolderError(f"{path} cannot be written: {ancestor} is not a writable folder. Choose another place.")
+    return place
+
+
+def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor], objects: Mapping[str, Any]) -> Path:
+    """Writes a model's folder, whole or not at all.
+
+    Everything is written to a temporary folder beside `path`, which then takes its place. A model of ours that stood
+    there is kept until the new one stands, and removed then; other files in its folder move along.
+
+    Args:
+        path: the folder; its parents are made where missing.
+        card: the model's card; `files` and `seal` are filled in.
+        tensors: the weights by name, of any device.
+        objects: preprocessing by name; types that skops trusts and ours.
+
+    Returns:
+        The folder's absolute path.
+
+    Raises:
+        ModelFolderError: the place is not ours to write, the disk is full, or an object cannot be saved safely.
+    """
+    place = check_destination(path)
+    contents: dict[str, bytes] = {
+        WEIGHTS: safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}),
+        OBJECTS: _dump(dict(objects)),
+    }
+    contents[CARD] = _sealed(card, contents)
+    partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+        for name, content in contents.items():
+            _write(partial / name, content)
+        _sync(partial)
+        _replace(place, partial)
+    except OSError as error:
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        raise ModelFolderError(
+            f"{path} could not be written: {why}. Nothing was changed. Free some space there, or choose another place."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return place
+
+
+def read_folder(path: str | Path) -> ModelFolder:
+    """Reads a model's folder; executes nothing that it holds.
+
+    Raises:
+        ModelFolderError: no folder, no model, a file that is missing, damaged or altered, a format that is newer than
+            this library, or preprocessing of a type that a model has no business to hold.
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise ModelFolderError(f"{path} does not exist. Give the folder that a model was saved to.")
+    if not place.is_dir() or not (place / CARD).is_file():
+        raise ModelFolderError(f"{path} is not a thinnet model: it is no folder with a {CARD} in it.")
+    card = _read_card(place)
+    weights, objects = _read(place, WEIGHTS, card), _read(place, OBJECTS, card)
+    try:
+        tensors = safetensors.torch.load(weights)
+    except Exception as error:
+        raise _damaged(place, WEIGHTS) from error
+    return ModelFolder(card, tensors, _load(place, objects))
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether the folder holds a model's card; one that is damaged counts as not ours, to be safe."""
+    try:
+        card = json.loads((place / CARD).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(card, dict) and card.get("kind") == "thinnet model"
+
+
+def _dump(objects: dict[str, Any]) -> bytes:
+    content: bytes = skops.io.dumps(objects, compression=zipfile.ZIP_DEFLATED)
+    strangers = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
+    if strangers:
+        raise ModelFolderError(f"the preprocessing holds {', '.join(sorted(strangers))}, which would not load again.")
+    return content
+
+
+def _load(place: Path, content: bytes) -> dict[str, Any]:
+    try:
+        strangers = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
+        if strangers:
+            raise ModelFolderError(
+                f"{place / OBJECTS} holds {', '.join(sorted(strangers))}, which no thinnet model does: it was not "
+                "loaded. Use a model from a source that you trust."
+            )
+        objects = skops.io.loads(content, trusted=list(TRUSTED))
+    except ModelFolderError:
+        raise
+    # a crafted or foreign archive fails in whatever way it likes
+    except Exception as error:
+        raise _damaged(place, OBJECTS) from error
+    if not isinstance(objects, dict):
+        raise _damaged(place, OBJECTS)
+    return objects
+
+
+def _sealed(card: Card, contents: Mapping[str, bytes]) -> bytes:
+    files = {name: FileEntry(size=len(data), sha256=_digest(data)) for name, data in contents.items()}
+    try:
+        fields = card.model_copy(update={"files": files}).model_dump(mode="json", exclude={"seal"})
+        Card.model_validate_json(json.dumps(fields, allow_nan=False))
+        fields["seal"] = _seal(fields)
+        return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+    except (ValueError, TypeError) as error:
+        raise ModelFolderError(f"the model's card is no plain JSON: {error}. Write None for NaN.") from error
+
+
+def _seal(fields: dict[str, Any]) -> str:
+    return _digest(json.dumps(fields, sort_keys=True).encode())
+
+
+def _read_card(place: Path) -> Card:
+    raw = _bytes(place, CARD)
+    try:
+        fields = json.loads(raw)
+    except ValueError as error:
+        raise _damaged(place, CARD) from error
+    if not isinstance(fields, dict) or fields.get("kind") != "thinnet model":
+        raise ModelFolderError(f"{place} is not a thinnet model: its {CARD} is not one of ours.")
+    version = fields.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise ModelFolderError(
+            f"{place} has format {version}, written by thinnet {fields.get('library')}; this library reads up to "
+            f"format {FORMAT}. Upgrade it: pip install --upgrade thinnet."
+        )
+    try:
+        card = Card.model_validate_json(raw)
+    except ValidationError as error:
+        raise _damaged(place, CARD) from error
+    if card.seal != _seal({name: value for name, value in fields.items() if name != "seal"}):
+        raise _damaged(place, CARD)
+    return card
+
+
+def _read(place: Path, name: Content, card: Card) -> bytes:
+    """A file's content, if it is the content that was written."""
+    if name not in card.files:
+        raise _damaged(place, CARD)
+    content = _bytes(place, name)
+    if len(content) != card.files[name].size or _digest(content) != card.files[name].sha256:
+        raise _damaged(place, name)
+    return content
+
+
+def _bytes(place: Path, name: str) -> bytes:
+    try:
+        return (place / name).read_bytes()
+    except FileNotFoundError as error:
+        raise ModelFolderError(f"{place} lacks {name}. Save the model again, or restore the file.") from error
+    except OSError as error:
+        raise ModelFolderError(f"{place / name} cannot be read: {error.strerror}. Make it readable.") from error
+
+
+def _damaged(place: Path, name: str) -> ModelFolderError:
+    return ModelFolderError(
+        f"{place / name} is damaged: it is not what was saved (cut short or altered). Save the model again, or "
+        "restore the folder from a copy."
+    )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _replace(place: Path, partial: Path) -> None:
+    """Puts the folder in its place; the one that stood there goes last, and comes back if anything fails."""
+    if not place.exists():
+        partial.rename(place)
+        _sync(place.parent)
+        return
+    old = partial.with_suffix(".old")
+    place.rename(old)
+    try:
+        partial.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    _sync(place.parent)
+    for file in old.iterdir():
+        if file.name not in (CARD, WEIGHTS, OBJECTS):
+            file.rename(place / file.name)
+    shutil.rmtree(old, ignore_errors=True)

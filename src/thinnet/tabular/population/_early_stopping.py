@@ -1,0 +1,46 @@
+"""Which members leave a training before its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from thinnet.tabular.population._population import Mix
+from thinnet.tabular.population._trained_population import Trace
+
+_PATIENCE = 0.25
+"""Share of the whole training without a better held-out score after which a member stops."""
+
+_SLOW = 0.3
+"""Dropout from which on a mix learns late, and is compared with its like alone."""
+
+
+def stalled(trace: Trace, done: float) -> bool:
+    """Whether a member has not improved for long, or never had a finite score.
+
+    Args:
+        trace: of the member.
+        done: share of the training that is over.
+    """
+    if trace.best < 0:
+        return len(trace.held_out) > 3  # it diverged
+    since = (len(trace.held_out) - 1 - trace.best) / max(len(trace.held_out), 1)
+    return done * since > _PATIENCE
+
+
+def better_half(mixes: Sequence[Mix], traces: Sequence[Trace], left: Iterable[int]) -> set[int]:
+    """The better half of the strongly dropped mixes and of the others, apart, and the unregularized one.
+
+    Args:
+        mixes: all of them.
+        traces: of their members, mix by mix.
+        left: which mixes are still there.
+    """
+    folds = len(traces) // len(mixes)
+    score = {m: float(np.mean([t.score for t in traces[m * folds : (m + 1) * folds]])) for m in left}
+    chosen = {m for m in score if not mixes[m].regularized}
+    for slow in (True, False):
+        ranked = sorted((m for m in score if (mixes[m].dropout >= _SLOW) == slow), key=score.__getitem__)
+        chosen |= set(ranked[: -(-len(ranked) // 2)])
+    return chosen

@@ -1,0 +1,90 @@
+"""A population after training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from thinnet.stack import Stack
+from thinnet.tabular.population._population import Mix
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Trace:
+    """What happened to one member: its curve and its best moment."""
+
+    mix: int
+    fold: int
+    epochs: list[float] = field(default_factory=list)
+    train: list[float] = field(default_factory=list)
+    held_out: list[float] = field(default_factory=list)
+    best: int = -1
+    """Index into the curve; -1 before the first finite score."""
+
+    @property
+    def score(self) -> float:
+        """Best held-out loss."""
+        return self.held_out[self.best] if self.best >= 0 else float("inf")
+
+    def resumed(self) -> Trace:
+        """The curve of a training that goes on from the best moment of this one."""
+        assert self.best >= 0
+        epochs, train, held_out = ([values[self.best]] for values in (self.epochs, self.train, self.held_out))
+        return Trace(self.mix, self.fold, epochs, train, held_out, best=0)
+
+
+@dataclass
+class Trained:
+    """A population after training: every member at its best moment.
+
+    `stack` holds them all, mix by mix, fold by fold (member `m * folds + f`); `oof_MNC` their held-out predictions.
+    """
+
+    mixes: list[Mix]
+    stack: Stack
+    traces: list[Trace]
+    oof_MNC: np.ndarray
+    complete: list[bool]
+    """Which mixes have a prediction for every row."""
+
+    def scores(self) -> Floats:
+        """Held-out loss of every mix, (M,): the mean over its folds, infinite where one of them has none."""
+        scores = np.array([trace.score for trace in self.traces], dtype=np.float64)
+        means: Floats = scores.reshape(len(self.mixes), -1).mean(1)
+        return means
+
+    def zeros(self, k: int) -> float:
+        """Share of exact zeros among the weights of member k, those of inputs it never sees left out."""
+        inputs = self.stack.members[k].inputs
+        weights = [w[k] for w in self.stack.weights]
+        if inputs is not None:
+            weights[0] = weights[0][:, np.flatnonzero(inputs)]
+        return float(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights))
+
+    def part(self, chosen: Sequence[int]) -> Trained:
+        """Some of the mixes, in this order, apart from the others."""
+        folds = len(self.traces) // len(self.mixes)
+        members = [m * folds + f for m in chosen for f in range(folds)]
+        stack = copy.deepcopy(self.stack)
+        stack.keep(members)
+        return Trained(
+            [self.mixes[m] for m in chosen],
+            stack,
+            [replace(self.traces[k], mix=i // folds) for i, k in enumerate(members)],
+            self.oof_MNC[list(chosen)],
+            [self.complete[m] for m in chosen],
+        )
+
+    def join(self, other: Trained) -> None:
+        """Another population, trained on the same problem, comes in."""
+        self.traces += [replace(trace, mix=trace.mix + len(self.mixes)) for trace in other.traces]
+        self.mixes += other.mixes
+        self.stack.join(other.stack)
+        self.oof_MNC = np.concatenate([self.oof_MNC, other.oof_MNC])
+        self.complete += other.complete

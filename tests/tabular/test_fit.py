@@ -1,0 +1,96 @@
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from thinnet.tabular._fit import Fitted, fit_population, stratified_folds
+from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._population import Mix
+from thinnet.tabular.population._settings import Settings
+
+Make = Callable[..., Problem]
+
+SETTINGS = Settings(n_mixes=4, n_rounds=1, hidden=(8,), max_steps=60, batch_size=32, seed=0)
+
+
+def fit(problem: Problem, callback: Callable[[Progress], object] | None = None, **changes: Any) -> Fitted:
+    return fit_population(problem, replace(SETTINGS, **changes), Budget(None), lambda loss: loss, callback)
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_folds_are_even_and_every_class_is_spread(folds: int) -> None:
+    strata = np.repeat([0, 1, 2, 3], [50, 17, 4, 1])
+    fold_N = stratified_folds(strata, 72, folds, seed=0)
+    for rows in [np.full(72, True), *(strata == c for c in range(4))]:
+        counts = [int(np.sum(fold_N[rows] == f)) for f in range(folds)]
+        assert max(counts) - min(counts) <= 1
+    assert set(fold_N) == set(range(folds))
+
+
+def test_folds_without_strata_are_even_and_random() -> None:
+    one, other = (stratified_folds(None, 20, 3, seed) for seed in (0, 1))
+    assert sorted(np.bincount(one)) == [6, 7, 7]
+    assert not np.array_equal(one, other)
+    np.testing.assert_array_equal(one, stratified_folds(None, 20, 3, 0))
+
+
+@pytest.mark.parametrize(("mixes", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])
+def test_each_further_round_is_half_as_large(mixes: int, rounds: int, rows: int, make_problem: Make) -> None:
+    fitted = fit(make_problem(3), n_mixes=mixes, n_rounds=rounds)
+    assert len(fitted.leaderboard) == rows
+    assert fitted.leaderboard["weight"].sum() == pytest.approx(1)
+    assert fitted.notes == []
+    assert not fitted.interrupted
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_held_out_predictions_cover_every_row(classes: int, make_problem: Make) -> None:
+    problem = make_problem(classes)
+    fitted = fit(problem)
+    assert fitted.oof_mean_NC.shape == fitted.oof_variance_NC.shape == (120, classes)
+    assert np.isfinite(fitted.oof_mean_NC).all()
+    assert (fitted.oof_variance_NC >= 0).all()
+    if classes == 3:
+        np.testing.assert_allclose(fitted.oof_mean_NC.sum(1), 1)
+
+
+def test_the_callback_is_told_how_far_it_is(make_problem: Make) -> None:
+    told: list[Progress] = []
+    fit(make_problem(3), told.append, n_rounds=2)
+    fractions = [p.fraction for p in told]
+    assert fractions[0] == 0
+    assert fractions[-1] == 1
+    assert fractions == sorted(fractions)
+    assert list(dict.fromkeys(p.phase for p in told)) == ["training", "refining", "selecting the ensemble"]
+    assert told[0].best is None
+    assert told[0].members == 12
+    best = [p.best for p in told[1:]]
+    assert best == sorted(best, key=lambda b: -b if b is not None else 0)
+    assert all(p.left >= 0 and p.elapsed >= 0 for p in told)
+
+
+def test_an_interrupted_fit_is_usable(make_problem: Make) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.fraction > 0.3 and progress.members:
+            signal.raise_signal(signal.SIGINT)
+
+    problem = make_problem(3)
+    fitted = fit(problem, interrupt, n_rounds=3)
+    assert fitted.interrupted
+    assert len(fitted.leaderboard) < 8
+    assert np.isfinite(fitted.ensemble.outputs(problem.x_ND)[0]).all()
+
+
+def test_an_interrupt_before_anything_is_usable_goes_on_to_the_caller(make_problem: Make) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_problem(3), lambda progress: signal.raise_signal(signal.SIGINT))
+
+
+def test_a_fit_in_which_every_network_diverges_is_refused(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thinnet.tabular._fit.population", lambda *args, **options: [Mix(lr=1e20)] * 2)
+    with pytest.raises(ValueError, match=r"every network diverged: no held-out loss was finite\. Look for extreme"):
+        fit(make_problem(1))
