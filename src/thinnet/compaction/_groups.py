@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._flow import Flow
-from thinnet.compaction._inputs import ExampleInputs
 from thinnet.compaction._potential import potential_flow
+from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._inputs import ExampleInputs
 from thinnet.penalties import CoupledGroupLasso
 
 Slices = list[tuple[str, int, Tensor]]
