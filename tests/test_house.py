@@ -7,7 +7,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "thinnet"
 FLOORS = [
-    {"rule", "errors"},
+    {"rule", "errors", "_buffers"},
     {"penalties", "constraints", "dropout"},
     {"plan"},
     {"attachment", "stack", "ensemble"},
