@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from thinnet.search._sharp import is_sharp
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix, Stage
 from thinnet.tabular.population._schedule import Schedule
