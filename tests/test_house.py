@@ -7,7 +7,8 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "thinnet"
 FLOORS = [
-    {"rule", "errors"},
+    {"_extras", "_files", "_plain_json", "_suggest", "_text_table", "_timing", "errors"},
+    {"rule"},
     {"penalties", "constraints", "dropout"},
     {"plan"},
     {"attachment", "stack", "ensemble"},
