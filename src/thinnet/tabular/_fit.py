@@ -14,7 +14,8 @@ from thinnet.tabular._budget import Budget
 from thinnet.tabular._checkpoint import Checkpoint
 from thinnet.tabular._leaderboard import Units, leaderboard, shown
 from thinnet.tabular._progress import Progress
-from thinnet.tabular.model._ensemble import Ensemble, select
+from thinnet.tabular._select import select
+from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._interrupt import deferred_interrupt
 from thinnet.tabular.population._polish_refit import SHARE, Debiasing, makes_zeros
