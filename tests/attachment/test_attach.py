@@ -269,7 +269,7 @@ def test_elementwise_penalties_go_before_groups_whatever_the_order() -> None:
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from thinnet.attachment import _work
+    from thinnet.attachment import _weight_step
 
     rule = (
         tn.L2(0.1)
@@ -281,7 +281,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     left, right = network(), network()
     for model, block in ((left, 2**18), (right, 4)):
-        monkeypatch.setattr(_work, "BLOCK", block)
+        monkeypatch.setattr(_weight_step, "BLOCK", block)
         optimizer = optim.Adam(model.parameters(), lr=0.01)
         tn.attach(model, tn.Plan(rule), optimizer)
         train(model, optimizer)

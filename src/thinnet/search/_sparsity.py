@@ -24,7 +24,7 @@ def is_sharp(rule: Rule) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Sharp:
+class Sparsity:
     """The weights of a model that a plan can take to zero, with those of its rules that do.
 
     Args:
@@ -34,7 +34,7 @@ class Sharp:
     bindings: tuple[Binding, ...]
 
     @classmethod
-    def of(cls, bindings: Iterable[Binding]) -> Sharp:
+    def of(cls, bindings: Iterable[Binding]) -> Sparsity:
         """Those of the bindings of a plan."""
         found = []
         for binding in bindings:
@@ -46,14 +46,14 @@ class Sharp:
     def __bool__(self) -> bool:
         return bool(self.bindings)
 
-    def parts(self) -> Iterator[Sharp]:
+    def parts(self) -> Iterator[Sparsity]:
         """Weights that no other shares a group with, one by one; those that groups span, together."""
         together: dict[int, list[Binding]] = {}
         for binding in self.bindings:
             spanning = [id(rule) for rule in binding.rules if isinstance(rule, CoupledGroupLasso)]
             together.setdefault(spanning[0] if spanning else id(binding), []).append(binding)
         for bindings in together.values():
-            yield Sharp(tuple(bindings))
+            yield Sparsity(tuple(bindings))
 
     @torch.no_grad()
     def take_to_zero_(self) -> None:
