@@ -11,7 +11,7 @@ from thinnet.dropout import DropConnect
 from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan._binding import Binding
 from thinnet.plan._finding import Finding
-from thinnet.plan._keys import Key, key_name, matches, near_misses
+from thinnet.plan._keys import Key, key_name, key_suggestion, matches
 from thinnet.plan._neighbours import dropouts_before_norm, norms_after
 from thinnet.plan._weights import unwrap, weights
 from thinnet.rule import Rule
@@ -33,7 +33,7 @@ def check(
         if all(isinstance(part, CoupledGroupLasso) for part in rule.parts()):
             continue  # it names what it governs, whatever the key
         if not any(matches(key, weight) for weight in found):
-            yield Finding("no-match", key_name(key), "claims no parameter.", near_misses(key, found))
+            yield Finding("no-match", key_name(key), "claims no parameter.", key_suggestion(key, found))
     for dropout, norm in dropouts_before_norm(unwrap(model)):
         yield Finding(
             "dropout-before-norm",
