@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from thinnet.ensemble import greedy_selection, sharpened, temperature
-from thinnet.stack import Stack
+from thinnet.stack import Stack, predict
 from thinnet.tabular.model._blocks import Blocks
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._trained_population import Floats, Trained
-from thinnet.tabular.population._training import predict
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix, Stage
 from thinnet.tabular.population._schedule import Schedule
