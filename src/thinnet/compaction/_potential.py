@@ -17,8 +17,7 @@ from thinnet.compaction._flow import Flow
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._labels import Pin
 from thinnet.compaction._trace import trace
-from thinnet.plan._layout import layout_of
-from thinnet.plan._weights import unwrap
+from thinnet.plan import layout_of, unwrap
 
 
 @dataclass(frozen=True)
