@@ -19,7 +19,7 @@ from thinnet.compaction.analyze._slices import tensor_of
 from thinnet.compaction.shrink._rebuild import rebuild_
 from thinnet.compaction.shrink._recipe import composed
 from thinnet.penalties import CoupledGroupLasso
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 
 class CompactCallback:

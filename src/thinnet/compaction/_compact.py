@@ -10,7 +10,7 @@ from thinnet.compaction._search import search
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.prove._check import check
 from thinnet.compaction.shrink._optimizer import check_optimizer, point_at
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 
 def compact(

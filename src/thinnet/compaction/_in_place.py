@@ -16,7 +16,7 @@ from thinnet.compaction.prove._check import check
 from thinnet.compaction.shrink._carry_out import carry_out_
 from thinnet.compaction.shrink._optimizer import check_optimizer, shrink_state_
 from thinnet.compaction.shrink._shrink import set_attributes
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 
 def compact_(

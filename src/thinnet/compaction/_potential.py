@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from thinnet.compaction._table import table
+from thinnet._text_table import text_table
 from thinnet.compaction.analyze._constant_propagation import evaluate
 from thinnet.compaction.analyze._decide import obstacles
 from thinnet.compaction.analyze._dependency_graph import Flow
@@ -18,8 +18,7 @@ from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.analyze._label import label
 from thinnet.compaction.analyze._trace import trace
 from thinnet.compaction.prove._check import check
-from thinnet.plan._layout import layout_of
-from thinnet.plan._weights import unwrap
+from thinnet.plan import layout_of, unwrap
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Potential:
             (x.layer, x.kind, str(x.outputs), str(x.removable), str(x.groups), "" if x.why is None else f"  {x.why}")
             for x in self.layers
         ]
-        return f"{table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
+        return f"{text_table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
 
     __repr__ = __str__
 

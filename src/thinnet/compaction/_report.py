@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from thinnet.compaction._cost import Cost, cost_of, latencies
-from thinnet.compaction._table import table
+from thinnet._text_table import text_table
+from thinnet.compaction._cost import Cost, cost_of, latency_pair
 from thinnet.compaction.analyze._call import Known
 from thinnet.compaction.analyze._decide import Decision, obstacles
 from thinnet.compaction.analyze._dependency_graph import Flow
@@ -75,13 +75,13 @@ class Report:
         rows = [("layer", "kind", "before", "after")]
         rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
         lines = (
-            [table(rows)]
+            [text_table(rows)]
             if self.layers
             else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
         )
         lines += [
             "",
-            table(
+            text_table(
                 [
                     ("", "before", "after", "ratio"),
                     _row("parameters", before.parameters, after.parameters),
@@ -137,7 +137,7 @@ def report_of(
         tuple(layers),
         cost_of(model, inputs),
         cost_of(small, inputs),
-        latencies(model, small, inputs),
+        latency_pair(model, small, inputs),
         removed,
         obstacles(flow),
         proof,
