@@ -15,7 +15,7 @@ from torch import Tensor
 from thinnet.constraints import UnitNorm
 from thinnet.penalties import GroupLasso
 from thinnet.plan import Plan
-from thinnet.search import Path, Point, path
+from thinnet.search import Point, RegularizationPath, path
 from thinnet.stack import Member, Stack
 from thinnet.tabular.features._rounds import OutOfTimeError, Rounds
 from thinnet.tabular.population._fold_data import Problem
@@ -89,7 +89,7 @@ class FeaturePath:
         return frame.assign(best=frame["strength"] == self.best, chosen=frame["strength"] == self.strength)
 
     @classmethod
-    def of(cls, found: Path, names: Sequence[str], blocks: Sequence[int], *, ended: bool) -> Self:
+    def of(cls, found: RegularizationPath, names: Sequence[str], blocks: Sequence[int], *, ended: bool) -> Self:
         """The choice: the strongest network within one standard error of the best, and the columns that it reads.
 
         Where it reads none, the best one's, and where that reads none either, those that left last.
@@ -166,8 +166,8 @@ def feature_path(
             plan,
             rounds.fit,
             rounds.evaluate,
-            points=count,
-            ratio=RATIO,
+            n_strengths=count,
+            eps=RATIO,
             optimizer=lambda parameters: torch.optim.Adam(parameters, lr=LR, fused=True),
             rounds=ROUNDS,
             first_rounds=FIRST_ROUNDS,
@@ -183,7 +183,7 @@ def feature_path(
             "every network diverged while columns were chosen: no held-out loss was finite. Look for extreme values in "
             "the table, or leave select_features out."
         )
-    return FeaturePath.of(Path(tuple(points), "up"), names, blocks, ended=ended)
+    return FeaturePath.of(RegularizationPath(tuple(points), "up"), names, blocks, ended=ended)
 
 
 def balanced(x_ND: Tensor, blocks: Sequence[int]) -> Tensor:
