@@ -24,7 +24,7 @@ from thinnet.compaction._report import Report, report_of
 from thinnet.compaction._shrink import fold_, rescale_, shrink_
 from thinnet.compaction._sizes import changes, shape_after
 from thinnet.compaction._trace import operation, origin, trace
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 _WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
 _MOST = 12

@@ -21,7 +21,7 @@ from thinnet.compaction._rebuild import rebuild_
 from thinnet.compaction._report import Report, composed, report_of
 from thinnet.compaction._shrink import set_attributes, tensor_of
 from thinnet.penalties import CoupledGroupLasso
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 
 def compact_(

@@ -232,7 +232,7 @@ def _walked(
     callback: Callable[[Point], object] | None,
 ) -> RegularizationPath:
     walk = Walk(task, settings)
-    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sharp:
+    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sparsity:
         raise ValueError(
             f"path: {task.plan!r} takes no trainable weight of this model to zero, so there is no strength at which "
             "all is; give `strengths`."
@@ -251,7 +251,7 @@ def _walked(
         if callback is not None:
             callback(found[-1])
     result = RegularizationPath(tuple(found), settings.direction)
-    if len(found) > 1 and settings.direction == "down" and walk.sharp and not any(p.nonzero for p in found):
+    if len(found) > 1 and settings.direction == "down" and walk.sparsity and not any(p.nonzero for p in found):
         warnings.warn(
             "path: nothing ever left zero on the way down: units may have died before anything came in (ReLU), or "
             'rounds are too few; use direction="up", or a smaller learning rate.',

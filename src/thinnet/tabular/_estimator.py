@@ -14,9 +14,10 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thinnet.tabular._fit import Fitted, fit_population, stratified_folds
+from thinnet.tabular._budget import Budget
+from thinnet.tabular._fit import Fitted, fit_population
 from thinnet.tabular._fitted_mixin import FittedModel
-from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._progress import Progress
 from thinnet.tabular._validate_parameters import check_parameters
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
@@ -24,6 +25,7 @@ from thinnet.tabular.columns._target import ClassTarget, NumberTarget, read_clas
 from thinnet.tabular.features._choose import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular.model._predictive_variance import Spread
 from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._folds import stratified_folds
 from thinnet.tabular.population._settings import Settings
 
 Floats = NDArray[np.float64]
