@@ -113,7 +113,6 @@ WITHOUT_TEST: set[str] = {
     "search/_table.py",
     "search/_task.py",
     "search/_walk.py",
-    "stack/_layer.py",
     "stack/_member.py",
     "tabular/_fitted_mixin.py",
     "tabular/_validate_parameters.py",
