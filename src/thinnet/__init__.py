@@ -3,8 +3,6 @@
 from thinnet.attachment import Attachment, attach
 from thinnet.compaction import (
     CompactCallback,
-    NotCompactableError,
-    NotExportableError,
     compact,
     compact_,
     compactable,
@@ -39,6 +37,7 @@ from thinnet.dropout import (
     thinnable,
 )
 from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
+from thinnet.errors import NotCompactableError, NotExportableError
 from thinnet.penalties import L1, L2, CoupledGroupLasso, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule

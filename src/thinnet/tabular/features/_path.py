@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from thinnet.constraints import UnitNorm
+from thinnet.errors import DataError
 from thinnet.penalties import GroupLasso
 from thinnet.plan import Plan
 from thinnet.search import Point, RegularizationPath, path
@@ -140,7 +141,7 @@ def feature_path(
         seed: of the initial weights.
 
     Raises:
-        ValueError: every network diverged.
+        DataError: every network diverged.
     """
     members = [Member(seed=seed)] * (problem.folds + 1)  # alike at first, so that folds differ by their rows alone
     plan = Plan(
@@ -179,7 +180,7 @@ def feature_path(
     except OutOfTimeError:
         ended = True
     if not any(math.isfinite(point.error) for point in points):
-        raise ValueError(
+        raise DataError(
             "every network diverged while columns were chosen: no held-out loss was finite. Look for extreme values in "
             "the table, or leave select_features out."
         )
