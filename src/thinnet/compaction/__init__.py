@@ -2,19 +2,16 @@
 
 from thinnet.compaction._callback import CompactCallback
 from thinnet.compaction._compact import compact
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._groups import groups
 from thinnet.compaction._in_place import compact_
 from thinnet.compaction._potential import Outputs, Potential, compactable
 from thinnet.compaction._report import Report
-from thinnet.compaction.export import Exported, NotExportableError, export_archive, export_onnx
+from thinnet.compaction.export import Exported, export_archive, export_onnx
 from thinnet.compaction.shrink._rebuild import rebuild
 
 __all__ = [
     "CompactCallback",
     "Exported",
-    "NotCompactableError",
-    "NotExportableError",
     "Outputs",
     "Potential",
     "Report",

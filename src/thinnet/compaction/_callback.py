@@ -10,7 +10,6 @@ from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.attachment import Attachment
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._groups import groups
 from thinnet.compaction._in_place import checked_optimizer, compact_
 from thinnet.compaction._report import Report
@@ -18,6 +17,7 @@ from thinnet.compaction.analyze._inputs import ExampleInputs
 from thinnet.compaction.analyze._slices import tensor_of
 from thinnet.compaction.shrink._rebuild import rebuild_
 from thinnet.compaction.shrink._recipe import composed
+from thinnet.errors import NotCompactableError
 from thinnet.penalties import CoupledGroupLasso
 from thinnet.plan import unwrap
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction.analyze._constant_propagation import evaluate
 from thinnet.compaction.analyze._decide import Decision, decide
 from thinnet.compaction.analyze._dependency_graph import Flow
@@ -20,6 +19,7 @@ from thinnet.compaction.prove._equality import Proof, prove, rounding
 from thinnet.compaction.shrink._carry_out import carry_out_
 from thinnet.compaction.shrink._repair import Attributes, Expected, Failure, in_training, repair_
 from thinnet.compaction.shrink._sizes import changes
+from thinnet.errors import NotCompactableError
 
 _MOST = 12
 """How many times a model is tried; each time something else stays."""

@@ -16,10 +16,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction.analyze._blame import blame
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._quiet import quiet
+from thinnet.errors import NotCompactableError
 
 _WHOLE = (
     *("linear", "matmul", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"),

@@ -9,10 +9,11 @@ from torch import fx, nn
 
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.analyze._quiet import quiet
-from thinnet.compaction.export._exported import Exported, NotExportableError, written
+from thinnet.compaction.export._exported import Exported, written
 from thinnet.compaction.export._ports import ports
 from thinnet.compaction.export._program import attempts, program, readable, reason, trials, worst
 from thinnet.compaction.prove._compare import run, tolerance
+from thinnet.errors import NotExportableError
 
 
 def export_archive(model: nn.Module, example_inputs: ExampleInputs, path: str | Path) -> Exported:

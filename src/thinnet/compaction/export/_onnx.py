@@ -13,11 +13,12 @@ from torch.utils import _pytree as pytree
 
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.analyze._quiet import quiet
-from thinnet.compaction.export._exported import Exported, NotExportableError, Port, required, written
+from thinnet.compaction.export._exported import Exported, Port, required, written
 from thinnet.compaction.export._ports import ports
 from thinnet.compaction.export._program import attempts, program, readable, reason, trials, worst
 from thinnet.compaction.export._session import Session
 from thinnet.compaction.prove._compare import outputs_of, run, tolerance
+from thinnet.errors import NotExportableError
 
 _LEAST = 1e-4
 """Two runtimes add up in different orders: this much is rounding in float32."""

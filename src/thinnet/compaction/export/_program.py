@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.analyze._quiet import quiet
 from thinnet.compaction.analyze._trace import plain_attention
-from thinnet.compaction.export._exported import NotExportableError
 from thinnet.compaction.prove._check import check
 from thinnet.compaction.prove._compare import RANDOM, distance, outputs_of, run
+from thinnet.errors import NotCompactableError, NotExportableError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -7,9 +7,9 @@ import copy
 import torch
 from torch import nn
 
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.prove._compare import outputs_of, run
+from thinnet.errors import NotCompactableError
 
 
 def check(model: nn.Module, inputs: Inputs, what: str) -> None:
