@@ -81,7 +81,7 @@ def sampled() -> nn.Module:
     return model
 
 
-def path() -> tn.Path:
+def path() -> tn.RegularizationPath:
     x, y = torch.randn(64, 32), torch.randint(0, 2, (64,))
 
     def fit(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -93,7 +93,13 @@ def path() -> tn.Path:
         return nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
 
     return tn.path(
-        make, tn.Plan(tn.L1(1.0)), fit, lambda model: F.cross_entropy(model(x), y), points=3, rounds=2, first_rounds=5
+        make,
+        tn.Plan(tn.L1(1.0)),
+        fit,
+        lambda model: F.cross_entropy(model(x), y),
+        n_strengths=3,
+        rounds=2,
+        first_rounds=5,
     )
 
 

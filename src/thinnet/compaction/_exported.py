@@ -15,10 +15,6 @@ from thinnet._text_table import text_table
 PIP = 'pip install "thinnet[onnx]"'
 
 
-class NotExportableError(ValueError):
-    """A model that a format cannot hold, or not equally; the message says why, and no file was left behind."""
-
-
 @dataclass(frozen=True)
 class Port:
     """An input or output of a model in a file.

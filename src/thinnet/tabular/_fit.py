@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from thinnet.errors import DataError
 from thinnet.report import Curve, Weights
 from thinnet.tabular._budget import Budget
 from thinnet.tabular._checkpoint import Checkpoint
@@ -78,7 +79,7 @@ def fit_population(
 
     Raises:
         KeyboardInterrupt: asked for before anything was usable.
-        ValueError: every network diverged.
+        DataError: every network diverged.
     """
     furthest = 0.0
 
@@ -161,7 +162,7 @@ def fit_population(
         if interrupt.asked and not any(trained.complete):
             raise KeyboardInterrupt
         if not any(trained.complete):
-            raise ValueError(
+            raise DataError(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
