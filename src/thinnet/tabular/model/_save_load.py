@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from thinnet import __version__
+from thinnet.errors import ModelFolderError
 from thinnet.report import Curve, Weights
 from thinnet.tabular._validate_parameters import SWITCHES
 from thinnet.tabular.model._blocks import from_folder, to_folder
 from thinnet.tabular.model._ensemble import Ensemble
-from thinnet.tabular.model._folder import Card, ModelFolderError, read_folder, write_folder
+from thinnet.tabular.model._folder import Card, read_folder, write_folder
 from thinnet.tabular.model._predictive_variance import Spread
 
 if TYPE_CHECKING:
