@@ -2,8 +2,7 @@
 
 from thinnet.compaction._archive import export_archive
 from thinnet.compaction._compact import compact
-from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._exported import Exported, NotExportableError, Port, required, written
+from thinnet.compaction._exported import Exported, Port, required, written
 from thinnet.compaction._groups import groups
 from thinnet.compaction._in_place import CompactCallback, compact_
 from thinnet.compaction._onnx import export_onnx
@@ -15,8 +14,6 @@ from thinnet.compaction._session import Session
 __all__ = [
     "CompactCallback",
     "Exported",
-    "NotCompactableError",
-    "NotExportableError",
     "Outputs",
     "Port",
     "Potential",

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import fx, nn
 
-from thinnet.compaction._exported import Exported, NotExportableError, written
+from thinnet.compaction._exported import Exported, written
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._ports import ports
 from thinnet.compaction._program import attempts, program, readable, reason, trials, worst
 from thinnet.compaction._prove import run, tolerance
 from thinnet.compaction._quiet import quiet
+from thinnet.errors import NotExportableError
 
 
 def export_archive(model: nn.Module, example_inputs: ExampleInputs, path: str | Path) -> Exported:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._inputs import Inputs
 from thinnet.compaction._proof import repeats
 from thinnet.compaction._prove import run
+from thinnet.errors import NotCompactableError
 
 
 def check(model: nn.Module, inputs: Inputs, what: str) -> None:

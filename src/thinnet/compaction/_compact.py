@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from thinnet.compaction._attributes import sizes_of
 from thinnet.compaction._check import check
 from thinnet.compaction._decide import Decision, decide
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._evaluate import evaluate
 from thinnet.compaction._flow import Flow, Stop
 from thinnet.compaction._inputs import ExampleInputs, Inputs
@@ -24,7 +23,8 @@ from thinnet.compaction._report import Report, report_of
 from thinnet.compaction._shrink import fold_, rescale_, shrink_
 from thinnet.compaction._sizes import changes, shape_after
 from thinnet.compaction._trace import operation, origin, trace
-from thinnet.plan._weights import unwrap
+from thinnet.errors import NotCompactableError
+from thinnet.plan import unwrap
 
 _WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
 _MOST = 12

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from thinnet.compaction._table import table
+from thinnet._files import replacing_file
+from thinnet._text_table import text_table
 
 PIP = 'pip install "thinnet[onnx]"'
-
-
-class NotExportableError(ValueError):
-    """A model that a format cannot hold, or not equally; the message says why, and no file was left behind."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +55,18 @@ class Exported:
     tried: int
 
     def __str__(self) -> str:
-        rows = [("", "kind", "shape"), *(_row("in ", port) for port in self.inputs)]
+        rows = [("", "kind", "shape", ""), *(_row("in ", port) for port in self.inputs)]
         rows += [_row("out", port) for port in self.outputs]
-        meanings = ["", *(port.meaning for port in (*self.inputs, *self.outputs))]
-        lines = [f"{line}  {meaning}".rstrip() for line, meaning in zip(table(rows).split("\n"), meanings, strict=True)]
         head = f"{self.path}: {self.format}, {self.size:,} bytes"
         tail = f"Equal: outputs differ by {self.difference:.1e} of the largest over {self.tried} inputs."
-        return "\n".join([head, *lines, tail])
+        return "\n".join([head, text_table(rows, left=(0, 3)), tail])
 
     __repr__ = __str__
 
 
-def _row(side: str, port: Port) -> tuple[str, str, str]:
+def _row(side: str, port: Port) -> tuple[str, str, str, str]:
     shape = ", ".join("any" if n is None else str(n) for n in port.shape)
-    return f"{side} {port.name}", port.kind, f"({shape})"
+    return f"{side} {port.name}", port.kind, f"({shape})", port.meaning
 
 
 @contextlib.contextmanager
@@ -88,17 +80,9 @@ def written(path: str | Path, what: str) -> Iterator[Path]:
         raise IsADirectoryError(f"{what}: {place} is a folder; name a file in it.")
     if not place.parent.is_dir():
         raise FileNotFoundError(f"{what}: there is no folder {place.parent}; make it first.")
-    folder = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
-    folder.mkdir()
-    try:
-        # the name is the file's own: torch writes it into archives
-        partial = folder / place.name
+    # the partial file has the name of the file: torch writes it into archives
+    with replacing_file(place) as partial:
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, place)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def required(*names: str) -> list[ModuleType]:

@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from thinnet.attachment import Attachment
 from thinnet.compaction._check import check
 from thinnet.compaction._compact import carry_out_, search
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._groups import groups
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._modes import in_eval
@@ -20,8 +19,9 @@ from thinnet.compaction._optimizer import check_optimizer, shrink_state_
 from thinnet.compaction._rebuild import rebuild_
 from thinnet.compaction._report import Report, composed, report_of
 from thinnet.compaction._shrink import set_attributes, tensor_of
+from thinnet.errors import NotCompactableError
 from thinnet.penalties import CoupledGroupLasso
-from thinnet.plan._weights import unwrap
+from thinnet.plan import unwrap
 
 
 def compact_(

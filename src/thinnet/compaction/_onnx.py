@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import _pytree as pytree
 
-from thinnet.compaction._exported import Exported, NotExportableError, Port, required, written
+from thinnet.compaction._exported import Exported, Port, required, written
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._ports import ports
 from thinnet.compaction._program import attempts, program, readable, reason, trials, worst
 from thinnet.compaction._prove import outputs_of, run, tolerance
 from thinnet.compaction._quiet import quiet
 from thinnet.compaction._session import Session
+from thinnet.errors import NotExportableError
 
 _LEAST = 1e-4
 """Two runtimes add up in different orders: this much is rounding in float32."""

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from thinnet._text_table import text_table
 from thinnet.compaction._check import check
 from thinnet.compaction._decide import obstacles
 from thinnet.compaction._evaluate import evaluate
 from thinnet.compaction._flow import Flow
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._labels import Pin
-from thinnet.compaction._table import table
 from thinnet.compaction._trace import trace
-from thinnet.plan._layout import layout_of
-from thinnet.plan._weights import unwrap
+from thinnet.plan import layout_of, unwrap
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Potential:
             (x.layer, x.kind, str(x.outputs), str(x.removable), str(x.groups), "" if x.why is None else f"  {x.why}")
             for x in self.layers
         ]
-        return f"{table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
+        return f"{text_table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
 
     __repr__ = __str__
 

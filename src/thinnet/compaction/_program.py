@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, ShapesCollection
 
 from thinnet.compaction._check import check
-from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._exported import NotExportableError
 from thinnet.compaction._inputs import ExampleInputs, Inputs
 from thinnet.compaction._prove import RANDOM, distance, outputs_of, run
 from thinnet.compaction._quiet import quiet
 from thinnet.compaction._trace import plain_attention
+from thinnet.errors import NotCompactableError, NotExportableError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from thinnet.compaction._cost import Cost, cost_of, latencies
+from thinnet._text_table import text_table
+from thinnet.compaction._cost import Cost, cost_of, latency_pair
 from thinnet.compaction._decide import Decision, obstacles
 from thinnet.compaction._flow import Flow
 from thinnet.compaction._inputs import Inputs
 from thinnet.compaction._labels import Pin
 from thinnet.compaction._proof import Proof
-from thinnet.compaction._table import table
 from thinnet.compaction.rules import Known
 
 VERSION = 1
@@ -76,13 +76,13 @@ class Report:
         rows = [("layer", "kind", "before", "after")]
         rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
         lines = (
-            [table(rows)]
+            [text_table(rows)]
             if self.layers
             else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
         )
         lines += [
             "",
-            table(
+            text_table(
                 [
                     ("", "before", "after", "ratio"),
                     _row("parameters", before.parameters, after.parameters),
@@ -138,7 +138,7 @@ def report_of(
         tuple(layers),
         cost_of(model, inputs),
         cost_of(small, inputs),
-        latencies(model, small, inputs),
+        latency_pair(model, small, inputs),
         removed,
         obstacles(flow),
         proof,

@@ -17,9 +17,9 @@ from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
 from thinnet.compaction._blame import blame
-from thinnet.compaction._errors import NotCompactableError
 from thinnet.compaction._inputs import Inputs
 from thinnet.compaction._quiet import quiet
+from thinnet.errors import NotCompactableError
 
 _WHOLE = (
     *("linear", "matmul", "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu"),

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thinnet.tabular import ModelFolderError, ThinNetClassifier, load
+from thinnet.errors import ModelFolderError
+from thinnet.tabular import ThinNetClassifier, load
 from thinnet.tabular.model import _folder
 
 FOLDERS = Path(__file__).parent / "folders_of_format_3"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from thinnet.errors import DataError
 from thinnet.tabular.columns._one_hot import OneHotEncoder
 from thinnet.tabular.columns._periodic import PeriodicEncoder
 from thinnet.tabular.columns._piecewise_linear import PiecewiseLinearEncoder
@@ -93,7 +94,7 @@ class Encoder:
                 out, and a categorical column keeps at least 8 categories.
 
         Raises:
-            ValueError: no column holds two different values in these rows.
+            DataError: no column holds two different values in these rows.
         """
         distinct = frame.nunique()
         numeric = [c.name for c in schema.columns if c.kind in ("numeric", "datetime")]
@@ -101,7 +102,7 @@ class Encoder:
         gaps = tuple(name for name in numeric if 0 < frame[name].isna().sum() < len(frame))
         categorical = [c.name for c in schema.columns if c.name not in numeric and distinct[c.name] > 1]
         if not (varied or gaps or categorical):
-            raise ValueError("no column holds two different values in the training rows. Give more rows.")
+            raise DataError("no column holds two different values in the training rows. Give more rows.")
 
         free = max_width - len(varied) - len(gaps)
         categories = min(max_categories, max(8, free // (2 * max(len(categorical), 1))))
@@ -155,7 +156,8 @@ class Encoder:
         Returns:
             (n, len(columns)), float32, finite.
         """
-        encoded = np.empty((len(frame), len(self.columns)), dtype=np.float32)
+        # column by column in memory, as networks are trained on
+        encoded = np.empty((len(frame), len(self.columns)), dtype=np.float32, order="F")
         return np.concatenate(list(self._parts(frame)), axis=1, out=encoded)
 
     def _parts(self, frame: pd.DataFrame) -> Iterator[NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet.errors import ParameterError
 from thinnet.tabular.columns._robust_scaler import Floats, present_values
 
 
@@ -53,12 +54,13 @@ class PiecewiseLinearEncoder:
             reach: how many widths the outer bins go on, at least 0.
 
         Raises:
-            ValueError: `n_bins` under 2, `reach` under 0, or a column all missing.
+            ParameterError: `n_bins` under 2 or `reach` under 0.
+            DataError: a column is all missing.
         """
         if n_bins < 2:
-            raise ValueError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {n_bins}.")
+            raise ParameterError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {n_bins}.")
         if not reach >= 0:
-            raise ValueError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {reach}.")
+            raise ParameterError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {reach}.")
         present = [present_values(column) for column in x_ND.T]
         edges = [_edges(column, n_bins) for column in present]
         return cls(edges, np.array([np.median(column) for column in present]), reach)

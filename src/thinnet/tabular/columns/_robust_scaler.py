@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from thinnet.errors import DataError
+
 Floats = NDArray[np.float64]
 
 BOUND = 3.0
@@ -18,7 +20,7 @@ def present_values(column: Floats) -> Floats:
     """The values of a column that are not missing; refuses a column without any."""
     present = column[~np.isnan(column)]
     if not len(present):
-        raise ValueError("a column without a single value cannot be scaled or binned. Leave it out.")
+        raise DataError("a column without a single value cannot be scaled or binned. Leave it out.")
     return present
 
 

@@ -17,6 +17,8 @@ import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
+from thinnet.errors import ModelFolderError
+
 FORMAT = 4
 """The version of the folder's layout that this library writes, and the newest that it reads. Up to 3 the preprocessing
 was a file of serialized objects."""
@@ -27,10 +29,6 @@ CARD: Literal["model.json"] = "model.json"
 WEIGHTS: Content = "weights.safetensors"
 OBJECTS: Content = "preprocessing.skops"
 """Of folders up to format 3."""
-
-
-class ModelFolderError(ValueError):
-    """A model's folder that cannot be written or read; the message names the file and the remedy."""
 
 
 class FileEntry(BaseModel):

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-import thinnet
+from thinnet import __version__
+from thinnet.errors import ModelFolderError
 from thinnet.report import Curve, Weights
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Schema
@@ -20,7 +21,6 @@ from thinnet.tabular.model._folder import (
     OBJECTS,
     Card,
     ModelFolder,
-    ModelFolderError,
     damaged,
     read_folder,
     write_folder,
@@ -75,7 +75,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
             f"shown.{i}.{layer}": torch.from_numpy(np.ascontiguousarray(w)) for layer, w in shown.layers.items()
         }
     card = Card(
-        library=thinnet.__version__,
+        library=__version__,
         estimator=type(estimator).__name__,
         params=_plain(params),
         payload=_plain(payload),

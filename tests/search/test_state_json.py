@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from thinnet.search._tree import finite, flatten, unflatten
+from thinnet.search._state_json import finite, flatten, unflatten
 
 
 def test_state_comes_back_as_it_was() -> None:
@@ -20,7 +20,9 @@ def test_state_comes_back_as_it_was() -> None:
 
 
 def test_what_no_file_can_hold_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match=r"a journal cannot hold optimizer\.x, which is object; leave `journal` out"):
+    with pytest.raises(
+        TypeError, match=r"a checkpoint cannot hold optimizer\.x, which is object; leave `checkpoint_dir` out"
+    ):
         flatten({"x": object()}, "optimizer", {})
 
 

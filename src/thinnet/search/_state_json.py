@@ -23,7 +23,9 @@ def flatten(state: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         return {type(state).__name__: [flatten(value, f"{name}.{i}", tensors) for i, value in enumerate(state)]}
     if state is None or isinstance(state, bool | int | float | str):
         return {"plain": state}
-    raise TypeError(f"path: a journal cannot hold {name}, which is {type(state).__name__}; leave `journal` out.")
+    raise TypeError(
+        f"path: a checkpoint cannot hold {name}, which is {type(state).__name__}; leave `checkpoint_dir` out."
+    )
 
 
 def unflatten(plain: Any, tensors: dict[str, Tensor]) -> Any:

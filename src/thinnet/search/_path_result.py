@@ -16,7 +16,7 @@ from thinnet.search._table import path_frame, path_text
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class RegularizationPath:
     """What `path` returns: the points, in the order in which they were trained. Prints as a table.
 
     Attributes:

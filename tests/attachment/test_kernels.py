@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import thinnet as tn
-from thinnet.attachment._in_place import Scratch, add_gradient_, decay_, project_, prox_
+from thinnet.attachment._kernels import Scratch, add_gradient_, decay_, project_, prox_
 from thinnet.penalties import Decay, Penalty
 
 STRENGTHS = [0.0, 0.3, torch.tensor(0.3)]

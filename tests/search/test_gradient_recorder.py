@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.search._recorder import recorded
+from thinnet.search._gradient_recorder import recorded
 
 from .networks import linear, regression
 

@@ -12,48 +12,42 @@ from torch import Tensor
 from thinnet.attachment import proximal_step_
 from thinnet.penalties import CoupledGroupLasso, GroupLasso, Penalty
 from thinnet.plan import Binding
-from thinnet.rule import Rule
 
 FAR = 1e12
 """A strength beyond which nothing stays; in float32 its products with norms are finite."""
 
 
-def is_sharp(rule: Rule) -> bool:
-    """Whether the rule takes weights to exactly zero."""
-    return isinstance(rule, CoupledGroupLasso) or (isinstance(rule, Penalty) and not rule.smooth)
-
-
 @dataclass(frozen=True, eq=False)
-class Sharp:
+class Sparsity:
     """The weights of a model that a plan can take to zero, with those of its rules that do.
 
     Args:
-        bindings: the weights, frozen ones left out, and their sharp rules and constraints.
+        bindings: the weights, frozen ones left out, and their nonsmooth rules and constraints.
     """
 
     bindings: tuple[Binding, ...]
 
     @classmethod
-    def of(cls, bindings: Iterable[Binding]) -> Sharp:
+    def of(cls, bindings: Iterable[Binding]) -> Sparsity:
         """Those of the bindings of a plan."""
         found = []
         for binding in bindings:
-            rules = tuple(rule for rule in binding.rules if not isinstance(rule, Penalty) or is_sharp(rule))
-            if any(map(is_sharp, rules)) and binding.parameter.requires_grad:
+            rules = tuple(rule for rule in binding.rules if not isinstance(rule, Penalty) or rule.induces_zeros)
+            if any(rule.induces_zeros for rule in rules) and binding.parameter.requires_grad:
                 found.append(replace(binding, rules=rules))
         return cls(tuple(found))
 
     def __bool__(self) -> bool:
         return bool(self.bindings)
 
-    def parts(self) -> Iterator[Sharp]:
+    def parts(self) -> Iterator[Sparsity]:
         """Weights that no other shares a group with, one by one; those that groups span, together."""
         together: dict[int, list[Binding]] = {}
         for binding in self.bindings:
             spanning = [id(rule) for rule in binding.rules if isinstance(rule, CoupledGroupLasso)]
             together.setdefault(spanning[0] if spanning else id(binding), []).append(binding)
         for bindings in together.values():
-            yield Sharp(tuple(bindings))
+            yield Sparsity(tuple(bindings))
 
     @torch.no_grad()
     def take_to_zero_(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from thinnet.attachment._in_place import Scratch, add_gradient_, decay_, project_, prox_
+from thinnet.attachment._kernels import Scratch, add_gradient_, decay_, project_, prox_
 from thinnet.attachment._metric import Metric
 from thinnet.constraints import Constraint
 from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
@@ -20,7 +20,7 @@ BLOCK = 2**18
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class WeightStep:
     """The rules of one weight, sorted by when they act.
 
     Args:
@@ -46,7 +46,7 @@ class Work:
         return bool(self.sharp) or self.coupled
 
     @classmethod
-    def of(cls, binding: Binding, scale: float, penalties_act: bool) -> Work:
+    def of(cls, binding: Binding, scale: float, penalties_act: bool) -> WeightStep:
         """The work of a binding, every strength times `scale`; without its penalties where they are in the loss."""
         rules = [rule * scale for rule in binding.rules]
         penalties = [r for r in rules if isinstance(r, Penalty) and penalties_act]

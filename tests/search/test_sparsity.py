@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
-from thinnet.search._sharp import Sharp
+from thinnet.search._sparsity import Sparsity
 
 
 def model() -> nn.Sequential:
@@ -21,10 +21,10 @@ def test_what_is_smooth_frozen_or_not_in_a_group_is_left_out() -> None:
     plan = tn.Plan(
         {"0.weight": tn.L2(1.0) + tn.GroupLasso(1.0, by="inputs", blocks=[0, 0, -1]), "2.weight": tn.L1(1.0)}
     )
-    sharp = Sharp.of(plan.bind(network))
-    assert [binding.name for binding in sharp.bindings] == ["0.weight"]
+    sparsity = Sparsity.of(plan.bind(network))
+    assert [binding.name for binding in sparsity.bindings] == ["0.weight"]
     before = network[0].weight.detach().clone()
-    sharp.take_to_zero_()
+    sparsity.take_to_zero_()
     assert not network[0].weight[:, :2].any()
     torch.testing.assert_close(network[0].weight[:, 2], before[:, 2])
 
@@ -40,10 +40,10 @@ def test_the_strength_at_zero_is_the_dual_norm_of_the_gradient() -> None:
     }
     for rule, strength in expected.items():
         network = model()
-        sharp = Sharp.of(tn.Plan({"0.weight": rule}).bind(network))
-        sharp.take_to_zero_()
+        sparsity = Sparsity.of(tn.Plan({"0.weight": rule}).bind(network))
+        sparsity.take_to_zero_()
         before = network[0].weight.detach().clone()
-        assert sharp.strength_of([g]) == pytest.approx(float(strength), rel=1e-6)
+        assert sparsity.strength_of([g]) == pytest.approx(float(strength), rel=1e-6)
         assert torch.equal(network[0].weight, before)
 
 
@@ -51,13 +51,13 @@ def test_groups_over_parameters_and_sums_of_penalties() -> None:
     g, h = gradient(4, 3), gradient(2, 4)
     network = model()
     rule = tn.CoupledGroupLasso(0.5, {"0.weight": (0, [0, 1, 2, 3]), "2.weight": (1, [0, 1, 2, 3])})
-    sharp = Sharp.of(tn.Plan(rule).bind(network))
-    sharp.take_to_zero_()
+    sparsity = Sparsity.of(tn.Plan(rule).bind(network))
+    sparsity.take_to_zero_()
     expected = ((g.square().sum(1) + h.square().sum(0)).sqrt() / (0.5 * 5**0.5)).max()
-    assert sharp.strength_of([g, h]) == pytest.approx(float(expected), rel=1e-6)
-    assert len(list(sharp.parts())) == 1
+    assert sparsity.strength_of([g, h]) == pytest.approx(float(expected), rel=1e-6)
+    assert len(list(sparsity.parts())) == 1
     # both penalties: the least t at which the soft-thresholded gradient has norm t · sqrt(3) · 0.2 in every row
-    both = Sharp.of(tn.Plan({"0.weight": tn.L1(0.3) + tn.GroupLasso(0.2)}).bind(network))
+    both = Sparsity.of(tn.Plan({"0.weight": tn.L1(0.3) + tn.GroupLasso(0.2)}).bind(network))
     t = both.strength_of([g])
     rest = (g.abs() - 0.3 * t).clamp(min=0).norm(dim=1)
     assert float(rest.max()) == pytest.approx(0.2 * t * 3**0.5, rel=1e-5)
@@ -65,24 +65,24 @@ def test_groups_over_parameters_and_sums_of_penalties() -> None:
 
 def test_it_finds_very_large_and_very_small_strengths_and_none() -> None:
     network = model()
-    sharp = Sharp.of(tn.Plan({"0.weight": tn.L1(1.0)}).bind(network))
-    sharp.take_to_zero_()
+    sparsity = Sparsity.of(tn.Plan({"0.weight": tn.L1(1.0)}).bind(network))
+    sparsity.take_to_zero_()
     for size in (1e-8, 1e8):
-        assert sharp.strength_of([torch.full((4, 3), size, dtype=torch.float64)]) == pytest.approx(size, rel=1e-6)
-    assert sharp.strength_of([torch.zeros(4, 3, dtype=torch.float64)]) == 0
+        assert sparsity.strength_of([torch.full((4, 3), size, dtype=torch.float64)]) == pytest.approx(size, rel=1e-6)
+    assert sparsity.strength_of([torch.zeros(4, 3, dtype=torch.float64)]) == 0
 
 
 def test_what_is_left_is_counted() -> None:
     network = model()
     plan = tn.Plan({"0.weight": tn.GroupLasso(1.0, by="inputs"), "2.weight": tn.L1(1.0)})
-    sharp = Sharp.of(plan.bind(network))
+    sparsity = Sparsity.of(plan.bind(network))
     with torch.no_grad():
         network[0].weight[:, 1] = 0
-    assert sharp.count() == (16, 20)
-    assert sharp.alive()["0.weight"].tolist() == [True, False, True]
+    assert sparsity.count() == (16, 20)
+    assert sparsity.alive()["0.weight"].tolist() == [True, False, True]
     weights = torch.cat([network[0].weight.flatten(), network[2].weight.flatten()])
-    assert sharp.norm() == pytest.approx(float(weights.detach().norm()))
+    assert sparsity.norm() == pytest.approx(float(weights.detach().norm()))
     expected = 2 * network[0].weight.norm(dim=0).sum() + network[2].weight.abs().sum()
-    assert sharp.value() == pytest.approx(float(expected.detach()))
-    sharp.take_to_zero_()
-    assert sharp.value() == 0
+    assert sparsity.value() == pytest.approx(float(expected.detach()))
+    sparsity.take_to_zero_()
+    assert sparsity.value() == 0
