@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from thinnet import __version__
-from thinnet.compaction import Exported, Port, Session, written
+from thinnet.compaction.export import Exported, Port, Session, written
 from thinnet.errors import NotExportableError
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model.onnx._encoder import encoded, inputs_of
