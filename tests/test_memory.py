@@ -41,7 +41,7 @@ def stack(activation: str = "relu", dropout: float = 0.5) -> tn.Stack:
 
 def thinned(groups: int = 1) -> nn.Module:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
-    tn.thin(model, 0.5, groups=groups)
+    tn.thin_(model, 0.5, groups=groups)
     steps(model, torch.randn(32, 64), torch.optim.Adam(model.parameters()))
     return model
 

@@ -1,5 +1,6 @@
 """thinnet: regularization for PyTorch, made real, fast and trustworthy."""
 
+import thinnet.schedules as schedules
 from thinnet.attachment import Attachment, attach
 from thinnet.compaction import (
     CompactCallback,
@@ -25,24 +26,18 @@ from thinnet.dropout import (
     GaussianDropout,
     LockedDropout,
     NodeDropout,
-    RateSchedule,
     concrete_cost,
-    cosine_ramp,
-    curriculum,
-    linear_ramp,
-    off_after,
-    on_after,
-    replace_dropout,
-    thin,
-    thinnable,
+    replace_dropout_,
 )
 from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
 from thinnet.errors import NotCompactableError, NotExportableError
 from thinnet.penalties import L1, L2, CoupledGroupLasso, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
+from thinnet.schedules import RateSchedule
 from thinnet.search import Point, Polished, RegularizationPath, keep_zeros, path, polish_
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
+from thinnet.thinning import thin_, thinnable
 
 __version__ = "0.1.0"
 
@@ -94,22 +89,18 @@ __all__ = [
     "compact_",
     "compactable",
     "concrete_cost",
-    "cosine_ramp",
-    "curriculum",
     "export_archive",
     "export_onnx",
     "groups",
     "keep_zeros",
-    "linear_ramp",
     "mc_predict",
-    "off_after",
-    "on_after",
     "path",
     "polish_",
     "rebuild",
-    "replace_dropout",
+    "replace_dropout_",
+    "schedules",
     "stack_cross_entropy",
     "stack_squared_error",
-    "thin",
+    "thin_",
     "thinnable",
 ]
