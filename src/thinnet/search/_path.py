@@ -12,8 +12,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.constraints import Constraint
-from thinnet.dropout import DropConnect
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
 from thinnet.search._grid import Direction, checked
@@ -212,8 +210,7 @@ def _check_plan(
         part
         for _, rule in plan.entries
         for part in rule.parts()
-        if not isinstance(part, Constraint | DropConnect)
-        and any(torch.as_tensor(getattr(part, dial)).any() for dial in part.dials)
+        if part.acts not in ("projection", "mask") and part.has_effect
     ]
     if not varied:
         raise ValueError(

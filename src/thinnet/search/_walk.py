@@ -16,7 +16,6 @@ from torch.utils.hooks import RemovableHandle
 
 from thinnet.attachment import Attachment, attach, proximal_step_
 from thinnet.compaction import CompactCallback
-from thinnet.constraints import Constraint
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
 from thinnet.search._average import Average
@@ -140,7 +139,7 @@ class Walk:
         with self.average.standing_in(self.model.parameters()):
             bindings = self.attachment.bindings if self.attachment else ()
             # the mean of unit vectors is shorter than one
-            held = [binding for binding in bindings if any(isinstance(rule, Constraint) for rule in binding.rules)]
+            held = [binding for binding in bindings if binding.order.projection]
             proximal_step_(held, scale=0.0)
             yield
 

@@ -9,7 +9,7 @@ def mixes(count: int = 60, *, rows: int = 1000, classification: bool = True, see
     return population(count, rows=rows, classification=classification, rng=np.random.default_rng(seed))
 
 
-def dials(rule: Rule) -> dict[str, float]:
+def strengths(rule: Rule) -> dict[str, float]:
     return {name: value for name, value in rule.settings().items() if isinstance(value, float)}
 
 
@@ -48,8 +48,8 @@ def test_penalties_shrink_with_rows_and_decay_and_constraints_do_not() -> None:
         for small, large in zip(few.rules, many.rules, strict=True):
             share = 1.0 if isinstance(small, WeightDecay | MaxNorm) else 0.1
             assert type(small) is type(large)
-            for name, value in dials(small).items():
-                assert dials(large)[name] == pytest.approx(share * value, rel=1e-12)
+            for name, value in strengths(small).items():
+                assert strengths(large)[name] == pytest.approx(share * value, rel=1e-12)
 
 
 def test_labels_are_smoothed_for_classes_only() -> None:
@@ -101,7 +101,7 @@ def test_children_have_a_parents_rules_and_views_with_strengths_moved_a_little()
             if isinstance(own, MaxNorm):
                 assert own == theirs  # a limit is no strength
             else:
-                ratios += [np.log(dials(own)[name] / value) for name, value in dials(theirs).items()]
+                ratios += [np.log(strengths(own)[name] / value) for name, value in strengths(theirs).items()]
     assert len(ratios) == len(set(ratios)) == 400
     assert 0.5 < np.std(ratios) < 0.7
     assert abs(np.mean(ratios)) < 0.1
