@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from thinnet.plan import Plan
+from thinnet.search._gradient_recorder import recorded
 from thinnet.search._grid import geometric
 from thinnet.search._objective import gradient
-from thinnet.search._recorder import recorded
 from thinnet.search._sparsity import Sparsity
 from thinnet.search._walk import Walk
 
@@ -25,21 +25,21 @@ def strengths_along(walk: Walk, done: int = 0) -> Iterator[float]:
         yield from walk.grid[done:]
     elif walk.settings.direction == "down":
         if not walk.grid:
-            walk.grid = geometric(_from_zero(walk), walk.settings.ratio, walk.settings.points)[::-1]
+            walk.grid = geometric(_from_zero(walk), walk.settings.eps, walk.settings.n_strengths)[::-1]
         yield from walk.grid[done:]
     else:
         if not done:
             yield 0.0
         if not walk.grid:
-            walk.grid = [0.0, *geometric(_from_dense(walk), walk.settings.ratio, walk.settings.points)]
+            walk.grid = [0.0, *geometric(_from_dense(walk), walk.settings.eps, walk.settings.n_strengths)]
         yield from _until_nothing_is_left(walk, max(done, 1))
 
 
 def _until_nothing_is_left(walk: Walk, first: int) -> Iterator[float]:
     """The grid, cut where nothing is left, and continued where something is, to twice its length at most."""
-    factor = walk.settings.ratio ** (-1 / max(walk.settings.points - 1, 1))
+    factor = walk.settings.eps ** (-1 / max(walk.settings.n_strengths - 1, 1))
     for number in itertools.count(first):
-        if not walk.sparsity.value() or number > 2 * walk.settings.points:
+        if not walk.sparsity.value() or number > 2 * walk.settings.n_strengths:
             return
         if number == len(walk.grid):
             walk.grid.append(walk.grid[-1] * factor)

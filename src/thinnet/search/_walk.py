@@ -21,11 +21,11 @@ from thinnet.plan import Plan
 from thinnet.search._average import Average
 from thinnet.search._keep_zeros import keep_zeros
 from thinnet.search._losses import Losses
-from thinnet.search._polish import polish
+from thinnet.search._polish import polish_
 from thinnet.search._sparsity import Sparsity
+from thinnet.search._state_json import finite, flatten, unflatten
 from thinnet.search._stop import Stop
 from thinnet.search._task import Settings, Task
-from thinnet.search._tree import finite, flatten, unflatten
 from thinnet.stack import Stack
 
 _STALE = 1e-4
@@ -241,7 +241,7 @@ class Walk:
         """Take the weights to the optimum at this strength."""
         assert self.task.polish is not None
         assert isinstance(self.task.plan, Plan)
-        polish(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
+        polish_(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
 
     @torch.no_grad()
     def _measured(self) -> Losses:

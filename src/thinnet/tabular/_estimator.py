@@ -14,11 +14,13 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from thinnet.errors import DataError
 from thinnet.tabular._budget import Budget
 from thinnet.tabular._fit import Fitted, fit_population
 from thinnet.tabular._fitted_mixin import FittedModel
 from thinnet.tabular._progress import Progress
 from thinnet.tabular._validate_parameters import check_parameters
+from thinnet.tabular.columns._data_errors import as_data_error
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.columns._target import ClassTarget, NumberTarget, read_classes, read_numbers
@@ -99,22 +101,24 @@ class _ThinNet(FittedModel, ABC):
             y: n targets; rows without one are left out.
 
         Raises:
-            ValueError: a parameter or the data cannot be used; the message says which, where and the remedy.
+            DataError: the data cannot be used; the message says where and the remedy.
+            ParameterError: a parameter cannot be used.
         """
         budget = Budget(self.time_limit)
         check_parameters(self)
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         target = self._read_target(y)
         schema, frame = learn(X, rows=target.present)
         if len(frame) < self.cv:
-            raise ValueError(
+            raise DataError(
                 f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "
                 f"Lower cv to at most {len(frame)}, or give more rows."
             )
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)  # of an earlier fit: one that is interrupted now must not seem to be fitted
-        validate_data(self, X, skip_check_array=True)  # names and number of columns
+        with as_data_error():
+            validate_data(self, X, skip_check_array=True)  # names and number of columns
         y_N, outputs, strata = self._learn_target(target)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         fold_N = stratified_folds(strata, len(frame), self.cv, seed)
@@ -138,9 +142,9 @@ class _ThinNet(FittedModel, ABC):
             frame = frame[[column.name for column in schema.columns]]
             notes += told(chosen.path)
             callback, memo = afterwards(callback), chosen.memo
-        encoder = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, schema)
-        x_ND = torch.from_numpy(encoder.transform(frame))
-        problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
+        encoder = Encoder.fit(frame, schema, n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH)
+        x_ND = torch.from_numpy(encoder.encode(frame))
+        problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns]))
         settings = Settings.of(self, len(frame), seed)
         fitted = fit_population(problem, settings, budget, self._units, callback, self.checkpoint, memo)
         self.schema_, self.encoder_ = schema, encoder
@@ -172,7 +176,7 @@ class _ThinNet(FittedModel, ABC):
         """The ensemble's mean and variance for a table."""
         check_is_fitted(self)
         frame = self.schema_.read(X, estimator=type(self).__name__)
-        return self.ensemble_.outputs(torch.from_numpy(self.encoder_.transform(frame)))
+        return self.ensemble_.outputs(torch.from_numpy(self.encoder_.encode(frame)))
 
 
 class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]

@@ -383,7 +383,7 @@ def test_a_refit_is_saved_reported_and_compacted(
     assert 0 < dead < 16
     back = load(model.save(tmp_path / "model"))
     assert (back.polish, back.refit) == (False, True)
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["format"] == 4
     assert_array_equal(back.predict(X), model.predict(X))
     pd.testing.assert_frame_equal(back.leaderboard_, model.leaderboard_)
     assert "refit" in back.report(tmp_path / "report.html").read_text(encoding="utf-8")
