@@ -155,7 +155,7 @@ class _ThinNet(FittedModel, ABC):
         self.facts_ = {
             "rows": f"{len(frame):,}",
             "columns": f"{len(self.schema_.columns)} used, {len(self.schema_.dropped)} left out",
-            "networks": f"{fitted.mixes} mixes of regularizers in {self.cv} folds",
+            "networks": f"{fitted.configurations} configurations of regularizers in {self.cv} folds",
             "time": f"{budget.elapsed:.0f} s",
         }
         if self.select_features:
