@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from thinnet._timing import latencies
-from thinnet.compaction._inputs import Inputs
-from thinnet.compaction._trace import plain_attention
+from thinnet.compaction.analyze._inputs import Inputs
+from thinnet.compaction.analyze._trace import plain_attention
 
 SECONDS = 1.0
 """About how long both models are run to measure their latency."""

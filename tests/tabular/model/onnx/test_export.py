@@ -13,7 +13,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thinnet as tn
-from thinnet.compaction import Port
+from thinnet.compaction.export import Port
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model._ensemble import Ensemble
@@ -97,7 +97,7 @@ def regressor() -> ThinNetRegressor:
 
 
 def test_every_part_of_the_encoding_is_there(classifier: ThinNetClassifier) -> None:
-    parts = {part for _, part in classifier.encoder_.columns_}
+    parts = {part for _, part in classifier.encoder_.columns}
     assert parts == {"numeric", "bins", "slow", "fast", "missing", "onehot"}
 
 
