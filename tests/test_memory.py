@@ -162,5 +162,5 @@ def test_a_deleted_optimizer_frees_its_buffers() -> None:
 
 def test_every_dropout_layer_is_here() -> None:
     layers = {n for n in tn.__all__ if isinstance(getattr(tn, n), type) and issubclass(getattr(tn, n), nn.Module)}
-    elsewhere = {"DropBlock2d", "ChannelDropout", "EmbeddingDropout", "Stack"}
+    elsewhere = {"DropoutLayer", "DropBlock2d", "ChannelDropout", "EmbeddingDropout", "Stack"}
     assert layers == LAYERS.keys() | elsewhere

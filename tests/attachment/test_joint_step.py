@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn, optim
 
 import thinnet as tn
-from thinnet.attachment import _coupling
+from thinnet.attachment._joint_step import joint_step_
 from thinnet.attachment._metric import Metric
 from thinnet.errors import NoEffectWarning
+from thinnet.plan import joint_bindings
 
 if TYPE_CHECKING:
     from conftest import LeastSquares
@@ -173,14 +174,12 @@ def test_a_step_length_kept_on_a_device_is_never_waited_for_and_may_be_zero(
     with torch.no_grad():
         model.weight[1] = 0
     before = model.weight.detach().clone()
-    (coupling,) = _coupling.Coupling.all_of(
-        tn.Plan(tn.CoupledGroupLasso(0.5, {"weight": (1, range(3))})).bind(model), 1
-    )
+    (joint,) = joint_bindings(tn.Plan(tn.CoupledGroupLasso(0.5, {"weight": (1, range(3))})).bind(model), 1)
     ends = []
     for length in (torch.tensor(step, dtype=torch.float64), step):
         with torch.no_grad():
             model.weight.copy_(before)
-        coupling.after({"weight": Metric(length, state, lambda out, v: out.copy_(v))})
+        joint_step_(joint, {"weight": Metric(length, state, lambda out, v: out.copy_(v))})
         ends.append(model.weight.detach().clone())
     torch.testing.assert_close(*ends)
     assert torch.equal(ends[0], before) == (step == 0)
