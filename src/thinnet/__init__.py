@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import thinnet.schedules as schedules
+    import thinnet.schedules as schedules  # noqa: F401  # an attribute of the package for type checkers, too
     from thinnet.attachment import Attachment, Summary, attach
     from thinnet.compaction import (
         CompactCallback,
@@ -137,7 +137,6 @@ __all__ = [
     "polish_",
     "rebuild",
     "replace_dropout_",
-    "schedules",
     "stack_cross_entropy",
     "stack_squared_error",
     "thin_",
