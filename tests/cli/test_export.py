@@ -133,8 +133,10 @@ def test_a_missing_package_is_named(
 def test_a_module_of_another_extra_is_not_blamed_on_this_one(
     thinnet: Callable, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "rich.table", None)
-    monkeypatch.delitem(sys.modules, "thinnet.cli._json")
+    def load_model(folder: Path) -> None:
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+
+    monkeypatch.setattr("thinnet.cli._export.load_model", load_model)
     assert 'pip install "thinnet[tabular]"' in thinnet("export", models / "churn").refused()
 
 

@@ -1,6 +1,7 @@
 import math
 
 from rich.console import Console
+
 from thinnet.cli._feature_table import SHOWN, feature_table
 
 

@@ -3,6 +3,7 @@ import io
 import pandas as pd
 import pytest
 from rich.console import Console
+
 from thinnet.cli._leaderboard_table import leaderboard_table
 
 

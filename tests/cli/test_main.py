@@ -137,7 +137,6 @@ def test_ctrl_c_outside_training(thinnet, monkeypatch: pytest.MonkeyPatch) -> No
         (["predict", "m", "t.csv", "--outt", "x"], 2, "No such option: --outt"),
         (["fit", "nowhere.csv", "--target", "y", "--out", "m"], 2, "there is no file nowhere.csv"),
     ],
-    ids=" ".join,
 )
 def test_help_and_refusals_import_nothing_heavy(words: list[str], status: int, err: str, tmp_path: Path) -> None:
     code = (

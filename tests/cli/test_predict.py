@@ -119,7 +119,8 @@ def test_predictions_of_ours_are_replaced(thinnet, model: Path, table: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("p.xlsx", "the suffix '.xlsx' is not supported"), ("nowhere/p.csv", "there is no folder"), ("p", "no suffix")]
+    ("name", "says"),
+    [("p.xlsx", "the suffix '.xlsx' is not supported"), ("nowhere/p.csv", "there is no folder"), ("p", "no suffix")],
 )
 def test_an_out_that_cannot_be_is_refused(thinnet, model: Path, table: Path, name: str, says: str) -> None:
     assert says in thinnet("predict", model, table, "--out", table.parent / name).refused()

@@ -52,7 +52,7 @@ def check_format(form: str) -> None:
 
 def check_output(out: Path) -> None:
     """Refuse an output file that is not named .onnx, stands for something else, or cannot be written."""
-    from thinnet.compaction import required
+    from thinnet.compaction.export import required
 
     (onnx,) = required("onnx")
     if out.suffix.lower() != SUFFIX:
