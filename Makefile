@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-fast lint bench clean
 demo: $(READY)
 	$(BIN)/thinnet demo
 
 # One process a core, one thread a process: two threads that share a core with another process wait for each other.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal
+
+# What takes more than a few seconds is left out.
+test-fast: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist worksteal -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

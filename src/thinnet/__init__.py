@@ -3,8 +3,6 @@
 from thinnet.attachment import Attachment, attach
 from thinnet.compaction import (
     CompactCallback,
-    NotCompactableError,
-    NotExportableError,
     compact,
     compact_,
     compactable,
@@ -39,10 +37,11 @@ from thinnet.dropout import (
     thinnable,
 )
 from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
+from thinnet.errors import NotCompactableError, NotExportableError
 from thinnet.penalties import L1, L2, CoupledGroupLasso, ElasticNet, GroupLasso, Penalty, WeightDecay
 from thinnet.plan import Finding, Plan
 from thinnet.rule import Rule
-from thinnet.search import Path, Point, Polished, keep_zeros, path, polish
+from thinnet.search import Point, Polished, RegularizationPath, keep_zeros, path, polish_
 from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
 
 __version__ = "0.1.0"
@@ -75,13 +74,13 @@ __all__ = [
     "NonNegative",
     "NotCompactableError",
     "NotExportableError",
-    "Path",
     "Penalty",
     "Plan",
     "Point",
     "Polished",
     "Predictions",
     "RateSchedule",
+    "RegularizationPath",
     "Reliability",
     "Rule",
     "Stack",
@@ -106,7 +105,7 @@ __all__ = [
     "off_after",
     "on_after",
     "path",
-    "polish",
+    "polish_",
     "rebuild",
     "replace_dropout",
     "stack_cross_entropy",

@@ -43,6 +43,11 @@ class Rule:
         """Which weights it looks at together."""
         return "elements"
 
+    @property
+    def induces_zeros(self) -> bool:
+        """Whether it sets weights to exactly zero."""
+        return False
+
     def parts(self) -> tuple[Rule, ...]:
         """The single rules that this one is the sum of, in order."""
         return (self,)

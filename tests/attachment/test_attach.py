@@ -268,26 +268,6 @@ def test_elementwise_penalties_go_before_groups_whatever_the_order() -> None:
         assert not u[1].any()
 
 
-def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from thinnet.attachment import _work
-
-    rule = (
-        tn.L2(0.1)
-        + tn.WeightDecay(0.1)
-        + tn.ElasticNet(0.01, 0.1)
-        + tn.L1(0.01)
-        + tn.GroupLasso(0.01)
-        + tn.MaxNorm(1.0)
-    )
-    left, right = network(), network()
-    for model, block in ((left, 2**18), (right, 4)):
-        monkeypatch.setattr(_work, "BLOCK", block)
-        optimizer = optim.Adam(model.parameters(), lr=0.01)
-        tn.attach(model, tn.Plan(rule), optimizer)
-        train(model, optimizer)
-    assert_same(left, right)
-
-
 def test_only_parameters_of_this_optimizer_are_governed() -> None:
     model = network()
     optimizer = optim.SGD(model[0].parameters(), lr=0.1)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import thinnet as tn
-from thinnet.compaction._compact import carry_out_
-from thinnet.compaction._decide import decide
-from thinnet.compaction._evaluate import evaluate
-from thinnet.compaction._flow import Flow
-from thinnet.compaction._inputs import Inputs
-from thinnet.compaction._trace import trace
+from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._decide import decide
+from thinnet.compaction.analyze._inputs import Inputs
+from thinnet.compaction.analyze._label import label
+from thinnet.compaction.analyze._trace import trace
+from thinnet.compaction.shrink._carry_out import carry_out_
 
 from .networks._comparison import KINDS, inputs_of, unequal
 from .networks._network import NAMES, Blueprint, Network, Root, build, example
@@ -126,7 +126,7 @@ def test_image_networks(blueprint: Blueprint) -> None:
 def by_labels_alone(network: Network, root: Root) -> nn.Module:
     """What the labels say, carried out without a proof."""
     traced = trace(network, Inputs.of(example(root), "test"))
-    flow = Flow(traced, evaluate(traced))
+    flow = label(traced, evaluate(traced))
     small = copy.deepcopy(network)
     carry_out_(small, flow, decide(flow))
     return small

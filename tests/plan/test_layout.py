@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from thinnet.plan._layout import Layout, layout_of
+from thinnet.plan import Layout, layout_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from thinnet.plan._weights import unwrap, weights
+from thinnet.plan import unwrap, weights
 
 
 def test_a_plain_model_has_its_named_parameters_in_order() -> None:

@@ -84,7 +84,7 @@ def test_what_is_left_trains_as_the_model_of_what_is_left(name: str) -> None:
 
 def test_refitted_survivors_of_the_lasso_are_least_squares_on_its_support() -> None:
     problem, model = regression(), nn.Linear(8, 1, bias=False).double()
-    tn.polish(model, tn.Plan(tn.L1(0.5)), problem.loss)
+    tn.polish_(model, tn.Plan(tn.L1(0.5)), problem.loss)
     support = model.weight.detach()[0] != 0
     assert 0 < int(support.sum()) < 8
     shrunk = model.weight.detach()[0, support]
@@ -102,7 +102,7 @@ def test_a_polish_beside_it_leaves_the_zeros_too() -> None:
     with torch.no_grad():
         model.weight[:, [0, 3]] = 0.0
     keep_zeros(model, optim.SGD(model.parameters(), lr=0.1))
-    assert tn.polish(model, None, problem.loss).converged
+    assert tn.polish_(model, None, problem.loss).converged
     left = [1, 2, 4, 5, 6, 7]
     design = torch.cat([problem.x[:, left], torch.ones_like(problem.y)], 1)
     expected = torch.linalg.lstsq(design, problem.y).solution[:, 0]

@@ -15,14 +15,14 @@ from torch.optim import Optimizer
 
 import thinnet as tn
 from thinnet.errors import NoEffectWarning
-from thinnet.search._recorder import Recorder
+from thinnet.search._gradient_recorder import Recorder
 
 from .networks import convolutional, gradient_descent, images, linear, perceptron, regression
 
 INPUTS = tn.Plan({"0.weight": tn.GroupLasso(1.0, by="inputs")})
 
 
-def exact(plan: tn.Plan, **more: object) -> tn.Path:
+def exact(plan: tn.Plan, **more: object) -> tn.RegularizationPath:
     """The path of a linear model, every point at its optimum."""
     problem = regression()
     settings = {"direction": "down", "polish": problem.loss, **more}
@@ -32,7 +32,7 @@ def exact(plan: tn.Plan, **more: object) -> tn.Path:
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_fifty_strengths_are_those_and_the_coefficients_of_coordinate_descent(share: float) -> None:
     plan = tn.Plan(tn.L1(1.0)) if share == 1 else tn.Plan(tn.L1(share) + tn.L2(1 - share))
-    path = exact(plan, points=50, ratio=1e-3)
+    path = exact(plan, n_strengths=50, eps=1e-3)
     problem = regression()
     x, y = problem.x.numpy(), problem.y.numpy().ravel()
     x, y = x - x.mean(0), y - y.mean()  # the intercept is free
@@ -65,7 +65,7 @@ def test_fifty_strengths_are_those_and_the_coefficients_of_coordinate_descent(sh
 def test_zero_is_optimal_from_the_largest_strength_on_and_not_below(make, plan, problem) -> None:
     found = tn.path(
         make, plan, problem.fit, problem.losses,
-        direction="down", points=1, optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
+        direction="down", n_strengths=1, optimizer=gradient_descent(0.1), first_rounds=400, patience=50,
     )  # fmt: skip
     top = found.points[0].strength
     for factor, left in ((1.001, False), (0.95, True)):
@@ -92,7 +92,7 @@ def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_
 
     path = tn.path(
         perceptron, INPUTS, fit, problem.losses, direction="down", optimizer=gradient_descent(0.05),
-        points=5, ratio=0.2, first_rounds=6, rounds=3, patience=9,
+        n_strengths=5, eps=0.2, first_rounds=6, rounds=3, patience=9,
     )  # fmt: skip
     assert [point.nonzero > 0 for point in path.points] == [False, False, True, True, True]
     assert [point.rounds for point in path.points] == [6, 6, 6, 3, 3]  # what comes in first is trained from scratch
@@ -135,7 +135,7 @@ def test_a_point_ends_when_a_round_gains_nothing_over_its_start() -> None:
 
 def test_the_strengths_go_up_from_the_dense_network_until_nothing_is_left() -> None:
     problem = regression()
-    path = tn.path(perceptron, INPUTS, problem.fit, problem.losses, points=8, optimizer=gradient_descent(0.2))
+    path = tn.path(perceptron, INPUTS, problem.fit, problem.losses, n_strengths=8, optimizer=gradient_descent(0.2))
     strengths = [point.strength for point in path.points]
     assert strengths[0] == 0
     assert strengths == sorted(strengths)
@@ -172,7 +172,7 @@ def test_warm_starts_carry_weights_and_momenta() -> None:
 
 def test_a_point_is_the_network_with_its_zeros_and_its_error() -> None:
     problem = regression()
-    for point in exact(tn.Plan(tn.L1(1.0)), points=6).points:
+    for point in exact(tn.Plan(tn.L1(1.0)), n_strengths=6).points:
         model = point.model()
         assert not model.training
         assert int(model.weight.count_nonzero()) == point.nonzero
@@ -183,7 +183,7 @@ def test_a_point_is_the_network_with_its_zeros_and_its_error() -> None:
 
 
 def test_the_choice_is_the_strongest_within_one_standard_error() -> None:
-    path = exact(tn.Plan(tn.L1(1.0)), points=30)
+    path = exact(tn.Plan(tn.L1(1.0)), n_strengths=30)
     errors = {point.strength: point.error for point in path.points}
     assert path.best.error == min(errors.values())
     limit = path.best.error + path.best.se
@@ -200,10 +200,10 @@ def test_one_number_has_no_standard_error() -> None:
 
 
 def test_features_leave_in_the_order_of_their_weight() -> None:
-    leaves = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), points=40).leaves("weight")
+    leaves = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), n_strengths=40).leaves("weight")
     assert leaves.argsort(descending=True)[:3].tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="'bias' is no weight under GroupLasso; there is weight"):
-        exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), points=2).leaves("bias")
+        exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), n_strengths=2).leaves("bias")
 
 
 def test_a_refit_undoes_shrinkage_and_keeps_zeros() -> None:
@@ -264,7 +264,7 @@ def test_folds_are_members_of_one_stack() -> None:
 
     plan = tn.Plan({"weights.0": tn.GroupLasso(torch.ones(3), by="inputs")})
     path = tn.path(
-        make, plan, fit, evaluate, points=12,
+        make, plan, fit, evaluate, n_strengths=12,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-2), rounds=30, first_rounds=300,
     )  # fmt: skip
     assert path.points[0].alive["weights.0"].shape == (3, 8)
@@ -278,7 +278,7 @@ def test_folds_are_members_of_one_stack() -> None:
 def test_dead_structures_are_removed_on_the_way_up() -> None:
     problem = regression()
     plan = tn.Plan(tn.groups(perceptron(), problem.x))
-    settings = {"points": 8, "optimizer": gradient_descent(0.2), "rounds": 30}
+    settings = {"n_strengths": 8, "optimizer": gradient_descent(0.2), "rounds": 30}
     whole = tn.path(perceptron, plan, problem.fit, problem.losses, **settings)
     path = tn.path(perceptron, plan, problem.fit, problem.losses, compact=problem.x[:4], **settings)
     widths = [point.model()[0].out_features for point in path.points]
@@ -331,8 +331,8 @@ def finished(point):
         os.kill(os.getpid(), signal.SIGKILL)
 torch.manual_seed(1)
 plan = tn.Plan(tn.groups(perceptron(), problem.x))
-path = tn.path(perceptron, plan, fit, problem.losses, points=8, rounds=4, compact=problem.x[:4],
-               journal={journal!r}, callback=finished)
+path = tn.path(perceptron, plan, fit, problem.losses, n_strengths=8, rounds=4, compact=problem.x[:4],
+               checkpoint_dir={journal!r}, callback=finished)
 """
 
 
@@ -361,8 +361,10 @@ def test_another_path_s_journal_is_refused(tmp_path: Path) -> None:
     problem = regression()
     folder = tmp_path / "journal"
 
-    def walk(plan: tn.Plan) -> tn.Path:
-        return tn.path(linear, plan, problem.fit, problem.losses, strengths=[0.1, 0.2], first_rounds=2, journal=folder)
+    def walk(plan: tn.Plan) -> tn.RegularizationPath:
+        return tn.path(
+            linear, plan, problem.fit, problem.losses, strengths=[0.1, 0.2], first_rounds=2, checkpoint_dir=folder
+        )
 
     first = walk(tn.Plan(tn.L1(1.0)))
     assert str(walk(tn.Plan(tn.L1(1.0)))) == str(first)
@@ -397,13 +399,13 @@ def idle(model: nn.Module, optimizer: Optimizer) -> None:
         ({"strengths": [0.3, 0.3], "direction": "down"}, "must fall for direction='down', but 0.3 comes after 0.3"),
         ({"strengths": []}, "`strengths` is empty"),
         ({"strengths": [-1.0]}, "must be finite and >= 0, got -1.0"),
-        ({"points": 0}, "`points` must be a whole number >= 1, got 0"),
+        ({"n_strengths": 0}, "`n_strengths` must be a whole number >= 1, got 0"),
         ({"average": -1}, "`average` must be a number of rounds from 0 to `rounds`, 4, got -1"),
         ({"average": 3, "rounds": 2}, "from 0 to `rounds`, 2, got 3: a longer one"),
         ({"average": math.nan}, "`average` must be a number of rounds .* got nan"),
         ({"average": True}, "`average` must be a number of rounds .* got True"),
         ({"patience": 0}, "`patience` must be a whole number >= 1, got 0"),
-        ({"ratio": 1.0}, "`ratio` must be between 0 and 1, got 1.0"),
+        ({"eps": 1.0}, "`eps` must be between 0 and 1, got 1.0"),
         ({"direction": "sideways"}, '`direction` must be "up" or "down"'),
         ({"compact": torch.ones(1, 8), "direction": "down"}, 'which direction="down" brings back'),
         ({"evaluate": lambda model: torch.ones(2, 2)}, r"or losses of shape \(n,\), got shape \(2, 2\)"),
@@ -420,8 +422,9 @@ def test_bad_input_is_refused_by_name(change: dict[str, object], message: str) -
 def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     problem = regression()
     path = tn.path(
-        linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, journal=tmp_path, strengths=np.array([0.1, 0.2]),
+        linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, strengths=np.array([0.1, 0.2]),
         rounds=np.int64(2), first_rounds=np.int64(3), average=np.float32(0.5), refit=np.int32(1),
+        checkpoint_dir=tmp_path,
     )  # fmt: skip
     assert len(path.points) == 2
 
@@ -452,7 +455,7 @@ def test_what_evaluate_returns_must_be_losses() -> None:
 
 
 def test_it_prints_and_draws() -> None:
-    path = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), points=5)
+    path = exact(tn.Plan(tn.GroupLasso(1.0, by="inputs")), n_strengths=5)
     lines = str(path).splitlines()
     assert lines[0].split() == ["strength", "error", "se", "nonzero", "groups", "norm", "rounds"]
     assert len(lines) == 6
@@ -490,9 +493,9 @@ def test_networks_with_dropout_are_polished_without_it() -> None:
         return nn.Sequential(linear(), nn.Dropout(0.5))
 
     plan = tn.Plan({"0.weight": tn.L1(1.0)})
-    settings = {"polish": problem.loss, "direction": "down", "points": 4, "rounds": 2}
+    settings = {"polish": problem.loss, "direction": "down", "n_strengths": 4, "rounds": 2}
     path = tn.path(dropped, plan, problem.fit, problem.losses, **settings)
-    expected = exact(tn.Plan(tn.L1(1.0)), points=4)
+    expected = exact(tn.Plan(tn.L1(1.0)), n_strengths=4)
     assert [p.strength for p in path.points] == pytest.approx([p.strength for p in expected.points], rel=1e-5)
     assert [p.error for p in path.points] == pytest.approx([p.error for p in expected.points], rel=1e-4)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import thinnet as tn
-from thinnet.search._polish import polish
+from thinnet.search._polish import polish_
 
 from .networks import Problem, linear, perceptron, regression
 
@@ -64,7 +64,7 @@ def test_warm_started_along_a_path_it_is_coordinate_descents(rule: tn.Rule, shar
     pairs = list(zip(grid, coefficients.T, strict=True))
     model, plan = at_zero(60), tn.Plan(rule)
     for strength, expected in pairs if direction == "down" else pairs[::-1]:
-        assert polish(model, plan, problem.loss, scale=strength).converged
+        assert polish_(model, plan, problem.loss, scale=strength).converged
         assert_same_coefficients(model.weight.detach()[0], expected)
 
 
@@ -87,7 +87,7 @@ def test_it_is_the_l1_logistic_regression_of_saga(classes: int) -> None:
     for strength in np.geomspace(0.25, 1e-3, STRENGTHS):
         saga.C = 1 / (strength * len(x))
         saga.fit(x, labels)
-        assert polish(model, tn.Plan(tn.L1(1.0)), loss, scale=strength).converged
+        assert polish_(model, tn.Plan(tn.L1(1.0)), loss, scale=strength).converged
         assert_same_coefficients(model.weight.detach().flatten(), saga.coef_.ravel())
 
 
@@ -123,7 +123,7 @@ def test_groups_along_a_path_are_those_of_a_proximal_gradient_loop(by: str) -> N
     expected, sizes = np.zeros((10, 3)), set()
     for strength in np.geomspace(0.999 * top, 1e-3 * top, STRENGTHS):
         expected = grouped_by_numpy(x, y, expected, strength)
-        assert polish(heads, tn.Plan(rule), loss, scale=strength).converged
+        assert polish_(heads, tn.Plan(rule), loss, scale=strength).converged
         found = torch.cat([head.weight.detach() for head in heads]).T
         np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-6)
         np.testing.assert_array_equal(found.numpy().any(1), expected.any(1))
@@ -145,7 +145,7 @@ def test_the_false_positives_of_minibatches_go() -> None:
             optimizer.step()
     state = copy.deepcopy(optimizer.state_dict())
     assert int((model.weight != 0).sum()) > int((oracle != 0).sum())
-    polish(model, plan, problem.loss)
+    polish_(model, plan, problem.loss)
     assert_same_coefficients(model.weight.detach()[0], oracle)
     # the caller's attachment and optimizer go on as they were
     assert attachment.terms()["L1"] == pytest.approx(strength * np.abs(oracle).sum(), rel=1e-5)
@@ -160,7 +160,7 @@ def test_positive_lasso_from_weights_outside_of_the_constraint() -> None:
     model = at_zero(60)
     nn.init.constant_(model.weight, -1.0)
     # every weight is feasible at a higher loss than where it starts
-    polish(model, tn.Plan(tn.L1(0.1) + tn.NonNegative()), problem.loss)
+    polish_(model, tn.Plan(tn.L1(0.1) + tn.NonNegative()), problem.loss)
     assert_same_coefficients(model.weight.detach()[0], oracle.coef_)
 
 
@@ -179,7 +179,7 @@ def test_groups_and_bounds_that_cross_are_brought_as_low_as_sequential_programmi
     bounds = {"type": "ineq", "fun": lambda flat: 0.64 - (flat.reshape(4, 6) ** 2).sum(1)}
     oracle = minimize(cost, np.full(24, 0.1), method="SLSQP", constraints=[bounds], options={"ftol": 1e-12})
     rules = tn.GroupLasso(0.1, by="inputs") + tn.MaxNorm(0.8)
-    done = polish(model, tn.Plan(rules), problem.loss, steps=2000)
+    done = polish_(model, tn.Plan(rules), problem.loss, steps=2000)
     assert done.cost == pytest.approx(oracle.fun, rel=1e-6)
     assert bool((model.weight.norm(dim=1) <= 0.8 + 1e-9).all())
 
@@ -187,7 +187,7 @@ def test_groups_and_bounds_that_cross_are_brought_as_low_as_sequential_programmi
 def test_parameters_without_a_rule_take_part_and_the_rest_is_ridge_in_closed_form() -> None:
     problem = regression()
     model = linear()
-    done = polish(model, tn.Plan({"weight": tn.L2(0.3)}), problem.loss, scale=2.0)
+    done = polish_(model, tn.Plan({"weight": tn.L2(0.3)}), problem.loss, scale=2.0)
     x, y = problem.x - problem.x.mean(0), problem.y - problem.y.mean()
     w = torch.linalg.solve(x.T @ x / len(x) + 0.6 * torch.eye(8, dtype=x.dtype), x.T @ y / len(x))
     torch.testing.assert_close(model.weight.detach(), w.T, rtol=0, atol=1e-6)
@@ -198,7 +198,7 @@ def test_parameters_without_a_rule_take_part_and_the_rest_is_ridge_in_closed_for
 
 def test_without_a_plan_it_is_least_squares() -> None:
     problem, model = regression(), at_zero(8)
-    assert polish(model, None, problem.loss).converged
+    assert polish_(model, None, problem.loss).converged
     expected = torch.linalg.lstsq(problem.x, problem.y).solution.T
     torch.testing.assert_close(model.weight.detach(), expected, rtol=0, atol=1e-6)
 
@@ -209,7 +209,7 @@ def test_each_member_of_a_stack_comes_to_the_lasso_of_its_own_strength_and_rows(
     stack = tn.Stack([tn.Member(seed=k) for k in range(3)], in_features=60, hidden=[], out_features=1).double()
     x, y = (torch.stack([rows[fold] for fold in folds]) for rows in (problem.x, problem.y))
     plan = tn.Plan({"weights.0": tn.L1(torch.tensor(strengths))})
-    assert polish(stack, plan, lambda m: (m(x) - y).square().mean((1, 2)).sum() / 2).converged
+    assert polish_(stack, plan, lambda m: (m(x) - y).square().mean((1, 2)).sum() / 2).converged
     for k, (strength, fold) in enumerate(zip(strengths, folds, strict=True)):
         oracle = Lasso(strength, tol=1e-13, max_iter=10**6)
         oracle.fit(problem.x[fold].numpy(), problem.y[fold].numpy().ravel())
@@ -221,7 +221,7 @@ def test_each_member_of_a_stack_comes_to_the_lasso_of_its_own_strength_and_rows(
 def test_a_network_meets_the_conditions_of_a_minimum(strength: float) -> None:
     problem, model = regression(), perceptron()
     plan = tn.Plan({"0.weight": tn.L1(1.0) + tn.L2(0.5), "2.weight": tn.L2(1.0)})
-    done = polish(model, plan, problem.loss, scale=strength, steps=50_000)
+    done = polish_(model, plan, problem.loss, scale=strength, steps=50_000)
     assert done.converged
     smooth = problem.loss(model) + strength / 2 * (
         0.5 * model[0].weight.square().sum() + model[2].weight.square().sum()
@@ -255,9 +255,9 @@ def test_no_step_raises_the_cost_of_a_network(rule: tn.Rule, dtype: torch.dtype,
             return float(problem.loss(model)) + sum(float(r.value(w)) for r, w in rules)
 
     # a single step only puts the weights into the constraints, and goes down from there
-    costs = [polish(model, plan, problem.loss, steps=1).cost]
+    costs = [polish_(model, plan, problem.loss, steps=1).cost]
     for _ in range(10):
-        done = polish(model, plan, problem.loss, steps=20)
+        done = polish_(model, plan, problem.loss, steps=20)
         assert done.cost == pytest.approx(cost(), rel=1e-5)
         costs.append(done.cost)
     rounding = 1e-6 if dtype == torch.float32 else 1e-13
@@ -271,8 +271,8 @@ def test_it_stops_at_the_rounding_of_low_precision() -> None:
     problem, exact, rounded = many_columns(), at_zero(60), at_zero(60).float()
     coarse = Problem(problem.x.float(), problem.y.float())
     for strength in np.geomspace(3.0, 0.01, 8):
-        polish(exact, tn.Plan(tn.L1(1.0)), problem.loss, scale=strength)
-        done = polish(rounded, tn.Plan(tn.L1(1.0)), coarse.loss, scale=strength)
+        polish_(exact, tn.Plan(tn.L1(1.0)), problem.loss, scale=strength)
+        done = polish_(rounded, tn.Plan(tn.L1(1.0)), coarse.loss, scale=strength)
         assert done.converged
         torch.testing.assert_close(rounded.weight.double(), exact.weight, rtol=0, atol=1e-5)
 
@@ -280,7 +280,7 @@ def test_it_stops_at_the_rounding_of_low_precision() -> None:
 def test_momentum_that_overshoots_starts_anew_where_costs_are_too_coarse_to_tell() -> None:
     problem, model = many_columns(), at_zero(60).float()
     shifted = Problem(problem.x.float() + 3, problem.y.float())  # a hundred times worse conditioned
-    steps = [polish(model, tn.Plan(tn.L1(s)), shifted.loss).steps for s in np.geomspace(3.0, 0.1, 4).tolist()]
+    steps = [polish_(model, tn.Plan(tn.L1(s)), shifted.loss).steps for s in np.geomspace(3.0, 0.1, 4).tolist()]
     assert sum(steps) < 2500
 
 
@@ -288,7 +288,7 @@ def test_a_step_out_of_the_domain_of_the_loss_is_shortened() -> None:
     model = at_zero(1)
     nn.init.constant_(model.weight, 0.01)
     # 2w − log w has its minimum at a half, and is not a number below zero
-    done = polish(model, tn.Plan(tn.L1(1.0)), lambda m: (m.weight - m.weight.log()).sum())
+    done = polish_(model, tn.Plan(tn.L1(1.0)), lambda m: (m.weight - m.weight.log()).sum())
     assert done.converged
     assert float(model.weight.detach()) == pytest.approx(0.5, abs=1e-5)
 
@@ -296,7 +296,7 @@ def test_a_step_out_of_the_domain_of_the_loss_is_shortened() -> None:
 def test_a_parameter_that_the_loss_does_not_use_is_left_to_its_penalty() -> None:
     model = nn.ModuleDict({"used": at_zero(8), "unused": nn.Linear(3, 2)})
     bias = model["unused"].bias.detach().clone()
-    assert polish(model, tn.Plan(tn.L1(0.1)), lambda m: regression().loss(m["used"])).converged
+    assert polish_(model, tn.Plan(tn.L1(0.1)), lambda m: regression().loss(m["used"])).converged
     assert not model["unused"].weight.any()
     torch.testing.assert_close(model["unused"].bias, bias)
 
@@ -305,7 +305,7 @@ def test_sparse_gradients_of_an_embedding_are_as_good_as_dense_ones() -> None:
     rows, targets = torch.tensor([0, 0, 2, 3]), torch.tensor([[1.0], [3.0], [-4.0], [0.1]], dtype=torch.float64)
     model = nn.Embedding(4, 1, sparse=True).double()
     plan = tn.Plan({"weight": tn.L1(1.0)})
-    polish(model, plan, lambda m: (m(rows) - targets).square().sum() / 2)
+    polish_(model, plan, lambda m: (m(rows) - targets).square().sum() / 2)
     # each row is the mean of its targets, shrunk by 1 over their number; the second has no target
     expected = torch.tensor([[1.5], [0.0], [-3.0], [0.0]], dtype=torch.float64)
     torch.testing.assert_close(model.weight.detach(), expected, rtol=0, atol=1e-6)
@@ -318,7 +318,7 @@ def test_what_is_frozen_stays_and_gradients_are_given_back() -> None:
     gradients = [p.grad for p in model.parameters()]
     values = [g.clone() for g in gradients]
     frozen, free = model[0].weight.clone(), model[2].weight.detach().clone()
-    polish(model, tn.Plan(tn.L1(0.1)), problem.loss, steps=10)
+    polish_(model, tn.Plan(tn.L1(0.1)), problem.loss, steps=10)
     assert torch.equal(model[0].weight, frozen)
     assert not torch.equal(model[2].weight, free)
     for parameter, gradient, value in zip(model.parameters(), gradients, values, strict=True):
@@ -332,9 +332,9 @@ def test_connections_are_dropped_by_the_callers_attachment_before_and_after() ->
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     attachment = tn.attach(model, plan, optimizer)
     with pytest.raises(ValueError, match=r"same value twice.*model\.eval\(\)"):
-        polish(model, plan, problem.loss)
+        polish_(model, plan, problem.loss)
     model.eval()
-    polish(model, plan, problem.loss)
+    polish_(model, plan, problem.loss)
     model.train()
     assert not torch.equal(model(problem.x), model(problem.x))
     attachment.detach()
@@ -353,22 +353,22 @@ def test_an_interrupted_polish_leaves_the_best_weights_it_had() -> None:
 
     before = float(problem.loss(model).detach())
     with pytest.raises(KeyboardInterrupt):
-        polish(model, None, loss)
+        polish_(model, None, loss)
     assert float(problem.loss(model).detach()) < before
     assert all(p.grad is None for p in model.parameters())
 
 
 def test_out_of_steps_is_not_converged() -> None:
-    done = polish(linear(), tn.Plan(tn.L1(0.01)), regression().loss, steps=2)
+    done = polish_(linear(), tn.Plan(tn.L1(0.01)), regression().loss, steps=2)
     assert (done.steps, done.converged) == (2, False)
     assert done.residual > 1e-3
 
 
 def test_at_the_optimum_one_step_says_so() -> None:
     problem, model = regression(), linear()
-    polish(model, tn.Plan(tn.L1(0.1)), problem.loss, tolerance=1e-9)
+    polish_(model, tn.Plan(tn.L1(0.1)), problem.loss, tolerance=1e-9)
     before = ravel(model)
-    done = polish(model, tn.Plan(tn.L1(0.1)), problem.loss)
+    done = polish_(model, tn.Plan(tn.L1(0.1)), problem.loss)
     assert (done.steps, done.converged) == (1, True)
     torch.testing.assert_close(ravel(model), before, rtol=0, atol=1e-7)
 
@@ -398,21 +398,21 @@ def test_what_has_no_optimum_is_refused_and_the_weights_stay(case: str) -> None:
     make, rule, loss, message = REFUSED[case]
     model = make()
     before = ravel(model)
-    with pytest.raises(ValueError, match=f"polish: .*{message}"):
-        polish(model, tn.Plan(rule), loss)
+    with pytest.raises(ValueError, match=f"polish_: .*{message}"):
+        polish_(model, tn.Plan(rule), loss)
     assert torch.equal(ravel(model), before)
     assert all(p.grad is None for p in model.parameters())
 
 
 def test_a_key_that_claims_nothing_and_a_weight_made_anew_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"polish: .*decoder"):
-        polish(linear(), tn.Plan({"decoder.weight": tn.L1(0.1)}), regression().loss)
+    with pytest.raises(ValueError, match=r"polish_: .*decoder"):
+        polish_(linear(), tn.Plan({"decoder.weight": tn.L1(0.1)}), regression().loss)
     model = nn.utils.parametrizations.weight_norm(linear())
     with pytest.raises(ValueError, match=r"cannot act on weight, which is parametrized by WeightNorm"):
-        polish(model, tn.Plan(tn.L1(0.1)), regression().loss)
+        polish_(model, tn.Plan(tn.L1(0.1)), regression().loss)
 
 
 @pytest.mark.parametrize(("name", "value"), [("scale", -1.0), ("scale", math.inf), ("steps", 0), ("tolerance", -1e-9)])
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"polish: `{name}` must be finite and >= "):
-        polish(linear(), None, regression().loss, **{name: value})
+    with pytest.raises(ValueError, match=f"polish_: `{name}` must be finite and >= "):
+        polish_(linear(), None, regression().loss, **{name: value})

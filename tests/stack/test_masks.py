@@ -2,21 +2,21 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from thinnet._buffers import BufferPool
 from thinnet.stack._layer import Drop
 from thinnet.stack._masks import drop_run, member_bits
-from thinnet.stack._workspace import Workspace
 
 SEEDS = torch.arange(64)
 
 
 def bits(draw: int = 0, layer: int = 1) -> torch.Tensor:
     """16 bits for each of 64 × 128 units of 64 members."""
-    words = member_bits(SEEDS, (64, 128), Workspace(), draw=draw, layer=layer)
+    words = member_bits(SEEDS, (64, 128), BufferPool(), draw=draw, layer=layer)
     return words.view(torch.int16).view(64, 64, 128)
 
 
 def drop_of(rates: list[float], shape: tuple[int, int], dtype: torch.dtype) -> Drop | None:
-    return drop_run(rates, SEEDS[: len(rates)], shape, dtype, Workspace(), draw=3, layer=1)
+    return drop_run(rates, SEEDS[: len(rates)], shape, dtype, BufferPool(), draw=3, layer=1)
 
 
 @pytest.mark.parametrize("rate", [1 / 65536, 0.1, 0.5, 0.9, 65535 / 65536, 0.999999])
@@ -49,8 +49,8 @@ def test_members_draws_layers_and_lanes_are_independent() -> None:
 
 
 def test_a_member_keeps_its_bits_in_any_company() -> None:
-    alone = member_bits(SEEDS[7:8], (5, 3), Workspace(), draw=2, layer=0)
-    assert_close(member_bits(SEEDS, (5, 3), Workspace(), draw=2, layer=0)[7:8], alone)
+    alone = member_bits(SEEDS[7:8], (5, 3), BufferPool(), draw=2, layer=0)
+    assert_close(member_bits(SEEDS, (5, 3), BufferPool(), draw=2, layer=0)[7:8], alone)
 
 
 def test_only_the_run_of_dropping_members_is_drawn() -> None:

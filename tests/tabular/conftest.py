@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.features import _path as _feature_path
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix

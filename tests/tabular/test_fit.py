@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from thinnet.tabular._fit import Fitted, fit_population, stratified_folds
-from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._budget import Budget
+from thinnet.tabular._fit import Fitted, fit_population
+from thinnet.tabular._progress import Progress
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._settings import Settings
@@ -19,23 +20,6 @@ SETTINGS = Settings(n_mixes=4, n_rounds=1, hidden=(8,), max_steps=60, batch_size
 
 def fit(problem: Problem, callback: Callable[[Progress], object] | None = None, **changes: Any) -> Fitted:
     return fit_population(problem, replace(SETTINGS, **changes), Budget(None), lambda loss: loss, callback)
-
-
-@pytest.mark.parametrize("folds", [2, 3, 5])
-def test_folds_are_even_and_every_class_is_spread(folds: int) -> None:
-    strata = np.repeat([0, 1, 2, 3], [50, 17, 4, 1])
-    fold_N = stratified_folds(strata, 72, folds, seed=0)
-    for rows in [np.full(72, True), *(strata == c for c in range(4))]:
-        counts = [int(np.sum(fold_N[rows] == f)) for f in range(folds)]
-        assert max(counts) - min(counts) <= 1
-    assert set(fold_N) == set(range(folds))
-
-
-def test_folds_without_strata_are_even_and_random() -> None:
-    one, other = (stratified_folds(None, 20, 3, seed) for seed in (0, 1))
-    assert sorted(np.bincount(one)) == [6, 7, 7]
-    assert not np.array_equal(one, other)
-    np.testing.assert_array_equal(one, stratified_folds(None, 20, 3, 0))
 
 
 @pytest.mark.parametrize(("mixes", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])

@@ -14,11 +14,11 @@ from torch.optim import Optimizer
 
 from thinnet.attachment._connections import Connections
 from thinnet.attachment._coupling import Coupling
-from thinnet.attachment._in_place import Scratch
+from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric, Moment, metric_of, next_gain, number, observe
 from thinnet.attachment._summary import Summary
 from thinnet.attachment._support import refuse_sparse
-from thinnet.attachment._work import Work
+from thinnet.attachment._weight_step import WeightStep
 from thinnet.penalties import CoupledGroupLasso, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule
@@ -58,7 +58,7 @@ class Attachment:
         self._scale = 1.0
         self._scratch = Scratch()
         self._gains: dict[str, float] = {}
-        self._stepping: list[tuple[Work, dict[str, Any], Any]] = []
+        self._stepping: list[tuple[WeightStep, dict[str, Any], Any]] = []
         self._sort()
         self._handles = (
             optimizer.register_step_pre_hook(self._before_step),
@@ -173,7 +173,7 @@ class Attachment:
         self._connections.load_state_dict(state["masks"])
 
     def _sort(self) -> None:
-        self._works = tuple(Work.of(binding, self._scale, self.mode == "step") for binding in self.bindings)
+        self._steps = tuple(WeightStep.of(binding, self._scale, self.mode == "step") for binding in self.bindings)
         self._couplings = Coupling.all_of(self.bindings, self._scale)
 
     def _values(self) -> list[tuple[str, Tensor]]:
@@ -216,21 +216,21 @@ class Attachment:
         unscaled = 1.0 if grad_scale is None else float(grad_scale)
         groups = {id(p): group for group in self._optimizer.param_groups for p in group["params"]}
         stepped = []
-        for work in self._works:
-            parameter, name = work.binding.parameter, work.binding.name
+        for step in self._steps:
+            parameter, name = step.binding.parameter, step.binding.name
             group = groups.get(id(parameter))
             if group is None or parameter.grad is None or not parameter.requires_grad:
                 continue
-            stepped.append(work.binding)
-            if work.smooth:
+            stepped.append(step.binding)
+            if step.smooth:
                 refuse_sparse(name, parameter.grad)
-            work.before(number(group["lr"]), -unscaled if group.get("maximize") else unscaled)
+            step.before(number(group["lr"]), -unscaled if group.get("maximize") else unscaled)
             seen = None
-            if work.proximal:
+            if step.proximal:
                 state = self._optimizer.state.get(parameter, {})
                 self._gains[name] = next_gain(self._gains.get(name), self._optimizer, group, state)
                 seen = observe(self._optimizer, parameter)
-            self._stepping.append((work, group, seen))
+            self._stepping.append((step, group, seen))
         self._connections.watch(stepped)
 
     @torch.no_grad()
@@ -238,21 +238,21 @@ class Attachment:
         metric_at = metric_of(optimizer)
         metrics: dict[str, Metric] = {}
         # the last weights that the optimizer stepped are the likeliest to be in the cache
-        for work, group, seen in reversed(self._stepping):
-            parameter = work.binding.parameter
+        for step, group, seen in reversed(self._stepping):
+            parameter = step.binding.parameter
             metric = Metric(0.0)
-            if work.proximal:
+            if step.proximal:
                 assert metric_at is not None
-                gain = self._gains[work.binding.name]
+                gain = self._gains[step.binding.name]
                 metric = metric_at(Moment(group, optimizer.state[parameter], parameter, seen, gain))
-            if work.coupled:
-                metrics[work.binding.name] = metric
-            if work.sharp or work.constraints:
-                work.after(metric, self._scratch)
+            if step.coupled:
+                metrics[step.binding.name] = metric
+            if step.sharp or step.constraints:
+                step.after(metric, self._scratch)
         if metrics:
             for coupling in self._couplings:
                 coupling.after(metrics)
-            for work, _, _ in self._stepping:
-                if work.coupled:
-                    work.project()
+            for step, _, _ in self._stepping:
+                if step.coupled:
+                    step.project()
         self._stepping = []

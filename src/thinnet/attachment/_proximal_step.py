@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import torch
 
 from thinnet.attachment._coupling import Coupling
-from thinnet.attachment._in_place import Scratch
+from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric
-from thinnet.attachment._work import Work
+from thinnet.attachment._weight_step import WeightStep
 from thinnet.plan import Binding
 
 
@@ -23,11 +23,11 @@ def proximal_step_(bindings: Iterable[Binding], *, scale: float = 1.0, step: flo
         step: the length of the step that came before.
     """
     bindings, metric, scratch = tuple(bindings), Metric(step), Scratch()
-    works = [Work.of(binding, scale, True) for binding in bindings]
-    for work in works:
-        work.after(metric, scratch)
-    coupled = [work for work in works if work.coupled]
+    steps = [WeightStep.of(binding, scale, True) for binding in bindings]
+    for weight_step in steps:
+        weight_step.after(metric, scratch)
+    coupled = [weight_step for weight_step in steps if weight_step.coupled]
     for coupling in Coupling.all_of(bindings, scale):
-        coupling.after({work.binding.name: metric for work in coupled})
-    for work in coupled:
-        work.project()
+        coupling.after({weight_step.binding.name: metric for weight_step in coupled})
+    for weight_step in coupled:
+        weight_step.project()

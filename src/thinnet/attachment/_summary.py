@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from thinnet._text_table import text_table
 from thinnet.plan import Binding
 
 
@@ -56,13 +57,7 @@ class Summary:
     def __str__(self) -> str:
         head = ("parameter", "shape", "norm", "zeros", "dead outputs", "dead inputs", "rules")
         cells = [head, *map(_cells, self.rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-        left = {0, len(head) - 1}
-        lines = (
-            "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            for row in cells
-        )
-        return "\n".join(line.rstrip() for line in lines)
+        return text_table(cells, left=(0, len(head) - 1))
 
     __repr__ = __str__
 

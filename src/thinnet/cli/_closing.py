@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
+from thinnet._plain_json import to_plain
 from thinnet.report import UNREGULARIZED, number, share
 
 if TYPE_CHECKING:
@@ -53,17 +53,4 @@ def to_json(results: dict[str, Any]) -> str:
         >>> to_json({"score": float("nan"), "rows": 3})
         '{"score": null, "rows": 3}'
     """
-    return json.dumps(plain(results), ensure_ascii=False, allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON's own types."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    return json.dumps(to_plain(results, str), ensure_ascii=False, allow_nan=False)

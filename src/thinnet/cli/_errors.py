@@ -1,20 +1,19 @@
-"""What a command ends with when it does not end well: who has to act, in one line."""
+"""Errors that end a command, each with one line that says who has to act."""
 
 from __future__ import annotations
 
 import errno
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from thinnet.errors import ThinnetError
+
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-VALIDATORS = (str(Path(__file__).parents[1]), str(Path("sklearn", "utils")))
-"""Whose ValueErrors speak to the user: thinnet's own and scikit-learn's input validation."""
 
 
-class InputError(Exception):
-    """What the user gave cannot be used: exit status 2, the message says what, where and the remedy."""
+class InputError(ThinnetError):
+    """Unusable input of a command: exit status 2; the message says what, where and the remedy."""
 
 
 class Stopped(Exception):
@@ -23,14 +22,11 @@ class Stopped(Exception):
 
 @contextmanager
 def from_user() -> Iterator[None]:
-    """Turn the errors that thinnet raises about the user's data into an `InputError`; leave our own faults alone."""
+    """Turn an error about what the user gave, by its type, into an `InputError`; let any other pass."""
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
-        if any(part in raised_in for part in VALIDATORS):
-            raise InputError(one_line(error)) from error
-        raise
+    except ThinnetError as error:
+        raise InputError(one_line(error)) from error
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def check_format(form: str) -> None:
 
 def check_target(out: Path) -> None:
     """Refuse an output file that stands for something else, or that cannot be written."""
-    from thinnet.compaction import required
+    from thinnet.compaction.export import required
 
     (onnx,) = required("onnx")
     if out.suffix.lower() != SUFFIX:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from thinnet._suggest import listed
 from thinnet.cli._errors import InputError, from_user
-from thinnet.cli._near import listed
 from thinnet.cli._read import column, read_table
 from thinnet.cli._score import Task, check_test
 

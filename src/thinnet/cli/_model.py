@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from thinnet._suggest import suggestion
 from thinnet.cli._errors import InputError, from_user
-from thinnet.cli._near import near
 
 
 def check_model(folder: Path) -> None:
@@ -14,7 +14,7 @@ def check_model(folder: Path) -> None:
     if not folder.is_dir():
         what = "is a file, not" if folder.exists() else "is not"
         folders = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
-        raise InputError(f"{folder} {what} a model folder. {near(folder.name, folders)}".rstrip())
+        raise InputError(f"{folder} {what} a model folder. {suggestion(folder.name, folders)}".rstrip())
 
 
 def load_model(folder: Path) -> Any:

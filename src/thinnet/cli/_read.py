@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thinnet._suggest import listed, suggestion
 from thinnet.cli._errors import InputError
-from thinnet.cli._near import listed, near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def check_file(path: Path) -> None:
         if not path.exists():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             tables = [other.name for other in beside if other.name.lower().endswith(FORMATS)]
-            raise InputError(f"there is no file {path}. {near(path.name, tables)}".rstrip())
+            raise InputError(f"there is no file {path}. {suggestion(path.name, tables)}".rstrip())
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty (0 bytes).")
     except OSError as error:
@@ -74,5 +74,5 @@ def check_names(path: Path, names: list[str]) -> None:
 def column(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
     """One column of a table, or an error that names the near misses."""
     if name not in frame.columns:
-        raise InputError(f"{path} has no column {name!r}. {near(name, map(str, frame.columns))}".rstrip())
+        raise InputError(f"{path} has no column {name!r}. {suggestion(name, map(str, frame.columns))}".rstrip())
     return frame[name]

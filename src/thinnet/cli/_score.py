@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from thinnet._suggest import listed
 from thinnet.cli._errors import InputError
-from thinnet.cli._near import listed
 
 Task = Literal["classification", "regression"]
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thinnet._files import replacing_file
 from thinnet.cli._errors import InputError, writing
 from thinnet.cli._read import TEXT, suffix
 
@@ -18,20 +19,13 @@ if TYPE_CHECKING:
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table in the format that the path's suffix says; a reader sees the old file or the whole new one."""
     kind = suffix(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with writing(path):
-            if kind in TEXT:
-                frame.to_csv(part, sep=TEXT[kind], index=False, compression="gzip" if kind.endswith(".gz") else None)
-            elif kind == ".parquet":
-                frame.to_parquet(part, index=False)
-            else:
-                frame.to_feather(part)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with writing(path), replacing_file(path) as partial:
+        if kind in TEXT:
+            frame.to_csv(partial, sep=TEXT[kind], index=False, compression="gzip" if kind.endswith(".gz") else None)
+        elif kind == ".parquet":
+            frame.to_parquet(partial, index=False)
+        else:
+            frame.to_feather(partial)
 
 
 def to_stdout(content: str) -> None:

@@ -1,27 +1,20 @@
 """Dead nodes removed, equality proven; models in files of other formats."""
 
-from thinnet.compaction._archive import export_archive
+from thinnet.compaction._callback import CompactCallback
 from thinnet.compaction._compact import compact
-from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._exported import Exported, NotExportableError, Port, required, written
 from thinnet.compaction._groups import groups
-from thinnet.compaction._in_place import CompactCallback, compact_
-from thinnet.compaction._onnx import export_onnx
+from thinnet.compaction._in_place import compact_
 from thinnet.compaction._potential import Outputs, Potential, compactable
-from thinnet.compaction._rebuild import rebuild
 from thinnet.compaction._report import Report
-from thinnet.compaction._session import Session
+from thinnet.compaction.export import Exported, export_archive, export_onnx
+from thinnet.compaction.shrink._rebuild import rebuild
 
 __all__ = [
     "CompactCallback",
     "Exported",
-    "NotCompactableError",
-    "NotExportableError",
     "Outputs",
-    "Port",
     "Potential",
     "Report",
-    "Session",
     "compact",
     "compact_",
     "compactable",
@@ -29,6 +22,4 @@ __all__ = [
     "export_onnx",
     "groups",
     "rebuild",
-    "required",
-    "written",
 ]

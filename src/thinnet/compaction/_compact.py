@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.compaction._attributes import sizes_of
-from thinnet.compaction._check import check
-from thinnet.compaction._decide import Decision, decide
-from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._evaluate import evaluate
-from thinnet.compaction._flow import Flow, Stop
-from thinnet.compaction._inputs import ExampleInputs, Inputs
-from thinnet.compaction._optimizer import check_optimizer, point_at
-from thinnet.compaction._proof import Proof, prove, rounding
-from thinnet.compaction._prove import run
-from thinnet.compaction._repair import Attributes, Expected, Failure, in_training, repair_
 from thinnet.compaction._report import Report, report_of
-from thinnet.compaction._shrink import fold_, rescale_, shrink_
-from thinnet.compaction._sizes import changes, shape_after
-from thinnet.compaction._trace import operation, origin, trace
-from thinnet.plan._weights import unwrap
-
-_WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
-_MOST = 12
-"""How many times a model is tried; each time something else stays."""
-
-
-@dataclass
-class Found:
-    """A smaller model and how it came about.
-
-    Args:
-        model: the smaller copy.
-        flow: the labels.
-        decision: what went.
-        attributes: sizes that were set, by module.
-        proof: that it is equal.
-    """
-
-    model: nn.Module
-    flow: Flow
-    decision: Decision
-    attributes: Attributes
-    proof: Proof
+from thinnet.compaction._search import search
+from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
+from thinnet.compaction.prove._check import check
+from thinnet.compaction.shrink._optimizer import check_optimizer, point_at
+from thinnet.plan import unwrap
 
 
 def compact(
@@ -106,78 +69,3 @@ def compact(
     if optimizer is not None:
         point_at(optimizer, model, found.model, found.decision.kept)
     return found.model, report
-
-
-def search(model: nn.Module, inputs: Inputs) -> Found:
-    """The smallest model that is proven equal: what fails when it is run stays, and the rest is tried again."""
-    traced = trace(model, inputs)
-    known = evaluate(traced)
-    expected = Expected(run(model, inputs), rounding(model, traced))
-    stops: dict[str, Stop] = {}
-    for _ in range(_MOST):
-        flow = Flow(traced, known, stops)
-        decision = decide(flow)
-        small, attributes = _carried_out(model, flow, decision)
-        lengths = changes(flow, decision.gone)
-        repaired, failure = repair_(small, inputs, expected, lengths)
-        for path, values in repaired.items():
-            attributes[path] = attributes.get(path, {}) | values
-        proof = None
-        if failure is None:
-            proof = prove(model, small, inputs, decision, traced)
-            failure = in_training(model, small, inputs) if proof.holds else None
-            if proof.holds and failure is None:
-                return Found(small, flow, decision, attributes, proof)
-        if not _stop(stops, model, failure, repaired, lengths):
-            break
-    reason = failure.message if failure else str(proof)
-    where = f"{failure.module or type(model).__name__} at {failure.line}: " if failure else ""
-    raise NotCompactableError(
-        f"compact: the smaller {type(model).__name__} is not equal ({where}{reason}); the model is unchanged. "
-        "tn.compactable(model, example_inputs) says what could go and what holds the rest."
-    )
-
-
-def _stop(
-    stops: dict[str, Stop],
-    model: nn.Module,
-    failure: Failure | None,
-    repaired: Attributes,
-    lengths: Mapping[str, Mapping[int, int]],
-) -> bool:
-    """Let more stay: the module that failed, or else those with code of their own whose sizes changed."""
-    own = {
-        name for name in (*lengths, *repaired) if not type(model.get_submodule(name)).__module__.startswith("torch.nn")
-    }
-    suspects = {failure.module} if failure else {n for n in own if n not in stops} or own
-    reason = "outputs differed without it" if failure is None else "a size is written in its code"
-    if failure is not None and failure.line:
-        reason += f" ({failure.line})"
-    changed = False
-    for name in suspects:
-        before = stops.get(name)
-        if before is None or not before.everything:
-            stops[name] = Stop(reason, everything=before is not None)
-            changed = True
-    return changed
-
-
-def _carried_out(model: nn.Module, flow: Flow, decision: Decision) -> tuple[nn.Module, Attributes]:
-    """A copy of the model with the decision carried out, and the attributes that were set."""
-    small = copy.deepcopy(model)
-    return small, carry_out_(small, flow, decision)
-
-
-def carry_out_(model: nn.Module, flow: Flow, decision: Decision) -> Attributes:
-    """Carry the decision out in place; the attributes that were set, by module."""
-    channels = {}
-    for node in flow.trace.graph.nodes:
-        if operation(node) in _WITHOUT_PARAMETERS and node.op == "call_function":
-            source = next(iter(node.all_input_nodes))
-            channels[origin(node).module] = shape_after(flow, source, decision.gone)[1]
-    channels = {name: n for name, n in channels.items() if sizes_of(model.get_submodule(name), n)}
-    fold_(model, decision.folds)
-    attributes = shrink_(model, decision.kept, channels)
-    for path, values in rescale_(model, decision.widths).items():
-        attributes[path] = attributes.get(path, {}) | values
-    return attributes

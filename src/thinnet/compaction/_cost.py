@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import statistics
-import time
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from thinnet.compaction._inputs import Inputs
-from thinnet.compaction._trace import plain_attention
+from thinnet._timing import latencies
+from thinnet.compaction.analyze._inputs import Inputs
+from thinnet.compaction.analyze._trace import plain_attention
 
 SECONDS = 1.0
-"""About how long both models are run to measure their times."""
+"""About how long both models are run to measure their latency."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +44,13 @@ def cost_of(model: nn.Module, inputs: Inputs) -> Cost:
     )
 
 
-def latencies(model: nn.Module, small: nn.Module, inputs: Inputs) -> tuple[float, float]:
-    """Median seconds of a call of each, run in turn so that both meet the same machine."""
-    times: tuple[list[float], list[float]] = ([], [])
+def latency_pair(model: nn.Module, small: nn.Module, inputs: Inputs) -> tuple[float, float]:
+    """Median duration of a call of each model on the inputs, in seconds."""
+    on_cuda = any(t.is_cuda for t in inputs.tensors())
     with torch.no_grad():
-        for each in (model, small):
-            inputs.call(each)
-        end = time.perf_counter() + SECONDS
-        while len(times[0]) < 5 or (time.perf_counter() < end and len(times[0]) < 200):
-            for each, taken in zip((model, small), times, strict=True):
-                _wait(inputs)
-                began = time.perf_counter()
-                inputs.call(each)
-                _wait(inputs)
-                taken.append(time.perf_counter() - began)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def _wait(inputs: Inputs) -> None:
-    if any(t.is_cuda for t in inputs.tensors()):
-        torch.cuda.synchronize()
+        before, after = latencies(
+            [lambda: inputs.call(model), lambda: inputs.call(small)],
+            seconds=SECONDS,
+            wait=torch.cuda.synchronize if on_cuda else lambda: None,
+        )
+    return before, after

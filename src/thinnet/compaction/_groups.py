@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from thinnet.compaction._errors import NotCompactableError
-from thinnet.compaction._flow import Flow
-from thinnet.compaction._inputs import ExampleInputs
 from thinnet.compaction._potential import potential_flow
+from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._inputs import ExampleInputs
+from thinnet.errors import NotCompactableError
 from thinnet.penalties import CoupledGroupLasso
 
 Slices = list[tuple[str, int, Tensor]]

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from thinnet.compaction._check import check
-from thinnet.compaction._decide import obstacles
-from thinnet.compaction._evaluate import evaluate
-from thinnet.compaction._flow import Flow
-from thinnet.compaction._inputs import ExampleInputs, Inputs
-from thinnet.compaction._labels import Pin
-from thinnet.compaction._table import table
-from thinnet.compaction._trace import trace
-from thinnet.plan._layout import layout_of
-from thinnet.plan._weights import unwrap
+from thinnet._text_table import text_table
+from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._decide import obstacles
+from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_groups import Pin
+from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
+from thinnet.compaction.analyze._label import label
+from thinnet.compaction.analyze._trace import trace
+from thinnet.compaction.prove._check import check
+from thinnet.plan import layout_of, unwrap
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Potential:
             (x.layer, x.kind, str(x.outputs), str(x.removable), str(x.groups), "" if x.why is None else f"  {x.why}")
             for x in self.layers
         ]
-        return f"{table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
+        return f"{text_table(rows, left=(0, 1, 5))}\nTraced by {self.how}."
 
     __repr__ = __str__
 
@@ -117,4 +117,4 @@ def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -
     calm = copy.deepcopy(unwrap(model)).eval()
     check(calm, inputs, what)
     traced = trace(calm, inputs, what)
-    return Flow(traced, evaluate(traced))
+    return label(traced, evaluate(traced))

@@ -8,16 +8,15 @@ from typing import Any
 
 from torch import nn
 
-from thinnet.compaction._cost import Cost, cost_of, latencies
-from thinnet.compaction._decide import Decision, obstacles
-from thinnet.compaction._flow import Flow
-from thinnet.compaction._inputs import Inputs
-from thinnet.compaction._labels import Pin
-from thinnet.compaction._proof import Proof
-from thinnet.compaction._table import table
-from thinnet.compaction.rules import Known
-
-VERSION = 1
+from thinnet._text_table import text_table
+from thinnet.compaction._cost import Cost, cost_of, latency_pair
+from thinnet.compaction.analyze._call import Known
+from thinnet.compaction.analyze._decide import Decision, obstacles
+from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_groups import Pin
+from thinnet.compaction.analyze._inputs import Inputs
+from thinnet.compaction.prove._equality import Proof
+from thinnet.compaction.shrink._recipe import recipe_of
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,13 @@ class Report:
         rows = [("layer", "kind", "before", "after")]
         rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
         lines = (
-            [table(rows)]
+            [text_table(rows)]
             if self.layers
             else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
         )
         lines += [
             "",
-            table(
+            text_table(
                 [
                     ("", "before", "after", "ratio"),
                     _row("parameters", before.parameters, after.parameters),
@@ -138,7 +137,7 @@ def report_of(
         tuple(layers),
         cost_of(model, inputs),
         cost_of(small, inputs),
-        latencies(model, small, inputs),
+        latency_pair(model, small, inputs),
         removed,
         obstacles(flow),
         proof,
@@ -146,36 +145,6 @@ def report_of(
         flow.trace.how,
         recipe_of(flow, decision, attributes),
     )
-
-
-def recipe_of(flow: Flow, decision: Decision, attributes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What `rebuild` needs, as JSON: slices that stay, of which shapes, and attributes that change."""
-    return {
-        "version": VERSION,
-        "before": {name: list(flow.tensor(name).shape) for name in decision.kept},
-        "kept": {
-            name: {str(dim): indices.tolist() for dim, indices in dims.items()} for name, dims in decision.kept.items()
-        },
-        "attributes": {
-            path: {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-            for path, values in attributes.items()
-        },
-    }
-
-
-def composed(first: dict[str, Any] | None, then: dict[str, Any]) -> dict[str, Any]:
-    """Two recipes as one, the second of which is of a model that the first was made on."""
-    if first is None:
-        return then
-    kept = {name: dict(dims) for name, dims in first["kept"].items()}
-    for name, dims in then["kept"].items():
-        for dim, indices in dims.items():
-            known = kept.setdefault(name, {}).get(dim)
-            kept[name][dim] = indices if known is None else [known[i] for i in indices]
-    attributes = {path: dict(values) for path, values in first["attributes"].items()}
-    for path, values in then["attributes"].items():
-        attributes[path] = attributes.get(path, {}) | values
-    return {**then, "before": then["before"] | first["before"], "kept": kept, "attributes": attributes}
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thinnet.dropout._recycled import recycled_empty
+from thinnet._buffers import recycled_like, scratch
 
 
 def submatrix_linear(
@@ -100,8 +99,6 @@ def _rows(x: Tensor) -> Tensor:
 _BLOCK = 1 << 19
 """Elements of W at a time: what is gathered by rows stays in the cache until its columns are taken."""
 
-_buffers = threading.local()
-
 
 def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor:
     """W[outs][:, ins], its only fresh memory the result."""
@@ -109,7 +106,7 @@ def _gather(w_OI: Tensor, outs_K: Tensor | None, ins_J: Tensor | None) -> Tensor
         return _select(w_OI, outs_K, ins_J)
     sub = w_OI.new_empty(len(outs_K), len(ins_J))
     rows = max(1, _BLOCK // max(1, w_OI.shape[1]))
-    buffer = _buffer(min(rows, len(outs_K)), w_OI, w_OI.shape[1])
+    buffer = _rows_of_scratch(min(rows, len(outs_K)), w_OI.shape[1], w_OI.dtype)
     for start in range(0, len(outs_K), rows):
         outs = outs_K[start : start + rows]
         whole = torch.index_select(w_OI, 0, outs, out=buffer[: len(outs)])
@@ -122,10 +119,10 @@ def _scatter(sub_KJ: Tensor, weight_OI: Tensor, outs_K: Tensor | None, ins_J: Te
     shape = weight_OI.shape
     if outs_K is None or ins_J is None:
         return _place(sub_KJ, shape, outs_K, ins_J)
-    full = recycled_empty(weight_OI)
+    full = recycled_like(weight_OI)
     rows = min(max(1, _BLOCK // max(1, shape[1])), shape[0])
     # rows of a block are put together in the buffer, whose last row stays zero for the nodes that were removed
-    buffer = _buffer(rows + 1, sub_KJ, shape[1]).zero_()
+    buffer = _rows_of_scratch(rows + 1, shape[1], sub_KJ.dtype).zero_()
     place_O = torch.full((shape[0],), -1)
     place_O[outs_K] = torch.arange(len(outs_K))
     starts = range(0, shape[0], rows)
@@ -138,10 +135,5 @@ def _scatter(sub_KJ: Tensor, weight_OI: Tensor, outs_K: Tensor | None, ins_J: Te
     return full
 
 
-def _buffer(rows: int, like: Tensor, columns: int) -> Tensor:
-    """Memory of this thread that is used again."""
-    buffer: Tensor | None = getattr(_buffers, "rows", None)
-    size = rows * columns
-    if buffer is None or buffer.dtype != like.dtype or buffer.numel() < size:
-        buffer = _buffers.rows = torch.empty(max(size, _BLOCK), dtype=like.dtype)
-    return buffer[:size].view(rows, columns)
+def _rows_of_scratch(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(scratch(rows * columns * dtype.itemsize)).view(dtype).view(rows, columns)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch._compile import _disable_dynamo
 
 from thinnet.dropout._drop_connect import DropConnect
 from thinnet.dropout._dropout import Dropout, apply_mask
@@ -115,8 +116,8 @@ class WeightMask:
         masked: Tensor = self._dropout.perturb(w, Noise()) if self.seed is None else self._seeded(w)
         return masked
 
-    # the compiler knows no generators: it would warn of each
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    # the compiler knows no generators: it would warn of each. torch.compiler.disable would load it with this module.
+    @_disable_dynamo
     def _seeded(self, w: Tensor) -> Tensor:
         if torch._C._current_graph_task_id() != -1:
             raise RuntimeError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from thinnet._extras import needed_for
+
 INK, OURS = "#6b7280", "#2563eb"
 """Colours that are readable on white, also for those who see no red or green."""
 
@@ -14,12 +16,8 @@ def figure_of(title: str, x: str, y: str) -> Any:
     Raises:
         ModuleNotFoundError: without plotly.
     """
-    try:
+    with needed_for("a figure"):
         import plotly.graph_objects as go
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f'a figure needs {missing.name}: pip install "thinnet[tabular]"', name=missing.name
-        ) from missing
     figure = go.Figure(layout=go.Layout(template="plotly_white", title=title, width=560, height=520))
     figure.update_layout(legend={"x": 0.02, "y": 0.98, "bgcolor": "rgba(255, 255, 255, 0.7)"})
     figure.update_xaxes(title=x, range=[-0.01, 1.01], constrain="domain")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-import threading
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thinnet._buffers import scratch
 from thinnet.dropout import LEVELS, SPLITMIX64_STEP, splitmix64_, splitmix64_array_
 
 _CACHED = 1 << 15
 """Words at a time that stay in the cache while they are hashed."""
-
-_buffers = threading.local()
 
 
 def hashed_words(keys_K: NDArray[np.uint64], first: int, count: int, device: torch.device) -> Tensor:
@@ -45,23 +44,23 @@ def _kept_words(keys_K: NDArray[np.uint64], start: int, stop: int, lanes: int, b
     step = max(1, _CACHED // k)
     kept = np.empty((k, (stop - start) * lanes), np.bool_)
     kind, kind_bound = (np.uint8, np.uint8(bound)) if lanes == 8 else (np.int16, np.int16(bound))
-    words, scratch, positions = _memory(max(k, _CACHED))
+    size = max(k, _CACHED)
+    positions = _multiplied(size)
+    # memory of this thread, as what is fresh costs more
+    words, spare = scratch(16 * size).view(np.uint64).reshape(2, size)
     for a in range(start, stop, step):
         count = min(step, stop - a)
         z = words[: k * count].reshape(k, count)
         np.add(((keys_K + np.uint64(a)) * SPLITMIX64_STEP)[:, None], positions[:count], out=z)
-        bits = splitmix64_array_(z, scratch[: k * count].reshape(k, count), multiplied=True).view(kind)
+        bits = splitmix64_array_(z, spare[: k * count].reshape(k, count), multiplied=True).view(kind)
         np.less(bits, kind_bound, out=kept[:, (a - start) * lanes : (a - start + count) * lanes])
     return kept
 
 
-def _memory(size: int) -> tuple[NDArray[np.uint64], ...]:
-    """Two arrays and positions times the step: memory of this thread, as what is fresh costs more."""
-    kept: tuple[NDArray[np.uint64], ...] | None = getattr(_buffers, "words", None)
-    if kept is None or len(kept[0]) < size:
-        positions = np.arange(size, dtype=np.uint64) * SPLITMIX64_STEP
-        kept = _buffers.words = np.empty(size, np.uint64), np.empty(size, np.uint64), positions
-    return kept
+@lru_cache(maxsize=1)
+def _multiplied(size: int) -> NDArray[np.uint64]:
+    """Positions from 0 on, times the step."""
+    return np.arange(size, dtype=np.uint64) * SPLITMIX64_STEP
 
 
 def unit(words: Tensor, dtype: torch.dtype) -> Tensor:

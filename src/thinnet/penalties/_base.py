@@ -26,6 +26,11 @@ class Penalty(Rule, ABC):
         for dial in self.dials:
             finite_dial(type(self).__name__, dial, getattr(self, dial))
 
+    @property
+    def induces_zeros(self) -> bool:
+        """Whether it is not smooth, and so acts through its proximal step."""
+        return not self.smooth
+
     @abstractmethod
     def value(self, w: Tensor) -> Tensor:
         """P(w), differentiable, summed in float32 or better; of shape `stack`, a scalar for one set of weights."""

@@ -133,6 +133,11 @@ class CoupledGroupLasso(Rule):
         """The weights of its members."""
         return "members"
 
+    @property
+    def induces_zeros(self) -> bool:
+        """Whole groups at once."""
+        return True
+
     def settings(self) -> dict[str, object]:
         """The strength, and the members as plain lists."""
         plain = {name: [dim, list(numbers)] for name, (dim, numbers) in self.members.items()}

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.dropout import DropConnect
 from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
+from thinnet.plan._binding import Binding
 from thinnet.plan._finding import Finding
-from thinnet.plan._keys import key_name, matches, near_misses
+from thinnet.plan._keys import Key, key_name, key_suggestion, matches
 from thinnet.plan._neighbours import dropouts_before_norm, norms_after
 from thinnet.plan._weights import unwrap, weights
 from thinnet.rule import Rule
 
-if TYPE_CHECKING:
-    from thinnet.plan._plan import Binding, Plan
 
+def check(
+    entries: Iterable[tuple[Key, Rule]], bindings: Iterable[Binding], model: nn.Module, optimizer: Optimizer | None
+) -> Iterator[Finding]:
+    """Every finding, keys first, then parameter by parameter.
 
-def check(plan: Plan, model: nn.Module, optimizer: Optimizer | None) -> Iterator[Finding]:
-    """Every finding, keys first, then parameter by parameter."""
+    Args:
+        entries: the plan's keys and rules.
+        bindings: the plan bound to `model`.
+        model: the model.
+        optimizer: the optimizer that trains it; None looks at the plan and the model alone.
+    """
     found = weights(model)
-    for key, rule in plan.entries:
+    for key, rule in entries:
         if all(isinstance(part, CoupledGroupLasso) for part in rule.parts()):
             continue  # it names what it governs, whatever the key
         if not any(matches(key, weight) for weight in found):
-            yield Finding("no-match", key_name(key), "claims no parameter.", near_misses(key, found))
+            yield Finding("no-match", key_name(key), "claims no parameter.", key_suggestion(key, found))
     for dropout, norm in dropouts_before_norm(unwrap(model)):
         yield Finding(
             "dropout-before-norm",
@@ -37,7 +43,7 @@ def check(plan: Plan, model: nn.Module, optimizer: Optimizer | None) -> Iterator
         )
     norms = norms_after(unwrap(model))
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]} if optimizer else None
-    for binding in plan.bind(model):
+    for binding in bindings:
         yield from _on_plan(binding)
         yield from _on_model(binding, norms)
         if groups is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import sys
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from thinnet._suggest import near_misses
 from thinnet.plan._keys import LAYER_WEIGHTS, Every, Key, key_name
 from thinnet.plan._registry import rule_types
 from thinnet.rule import Rule, Rules
@@ -118,5 +118,5 @@ def _only(row: dict[str, Any], known: set[str], what: str) -> None:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = near_misses(name, known, most=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -10,6 +9,7 @@ from typing import Final
 
 from torch import nn
 
+from thinnet._suggest import listed, near_misses
 from thinnet.plan._layout import is_bias
 from thinnet.plan._weights import Weight
 
@@ -56,8 +56,8 @@ def key_name(key: Key) -> str:
     return repr(key) if isinstance(key, str) else getattr(key, "__qualname__", repr(key))
 
 
-def near_misses(key: Key, found: Sequence[Weight]) -> str:
-    """What a key that claims nothing may have meant."""
+def key_suggestion(key: Key, found: Sequence[Weight]) -> str:
+    """A sentence with the names that a key without a match may have meant, or those that there are."""
     if isinstance(key, str):
         names = [name for weight in found for name in weight.names]
     elif isinstance(key, type):
@@ -65,9 +65,9 @@ def near_misses(key: Key, found: Sequence[Weight]) -> str:
     else:
         names = []
     target = key if isinstance(key, str) else key_name(key)
-    close = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
+    close = near_misses(target, names, cutoff=0.5)
     if close:
-        return f"Did you mean {' or '.join(map(repr, close))}?"
+        return f"Did you mean {listed(close, 'or')}?"
     some = [weight.name for weight in found[:8]]
     return (
         f"The model has {', '.join(some)}{', ...' if len(found) > 8 else ''}." if some else "The model has no weights."

@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.constraints import Constraint
 from thinnet.penalties import CoupledGroupLasso, Decay, GroupLasso, Penalty
+from thinnet.plan._binding import Binding
+from thinnet.plan._checks import check
 from thinnet.plan._coupled import check_members, governs
 from thinnet.plan._finding import Finding
 from thinnet.plan._json import plan_from_json, plan_to_json
 from thinnet.plan._keys import LAYER_WEIGHTS, Key, check_key, key_name, matches
-from thinnet.plan._layout import Layout
 from thinnet.plan._weights import Weight, weights
 from thinnet.rule import Rule
-
-
-@dataclass(frozen=True, eq=False)
-class Binding:
-    """One weight and the rules that govern it, in order.
-
-    Args:
-        weight: the weight, tied places together.
-        rules: the single rules, strengths already divided by the plan's `examples`.
-        claims: the keys of the plan that claimed it, as a person reads them; a rule that names it itself has no claim.
-        layout: how the weight is turned so that rules see `(out, in, ...)`.
-    """
-
-    weight: Weight
-    rules: tuple[Rule, ...]
-    claims: tuple[str, ...]
-    layout: Layout
-
-    @property
-    def name(self) -> str:
-        """The name of the parameter (of the effective weight, when it is reparametrized)."""
-        return self.weight.name
-
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The parameter; the first behind the effective weight, when it is reparametrized."""
-        return self.weight.parameters[0]
-
-    def value(self) -> Tensor:
-        """The weight that the forward pass uses, differentiable, as `(out, in, ...)`."""
-        return self.layout.view(self.weight.value())
 
 
 class Plan:
@@ -160,9 +129,7 @@ class Plan:
         | `not-in-optimizer` | the optimizer does not step the parameter |
         | `zero-strength` | a rule of zero strength |
         """
-        from thinnet.plan._checks import check
-
-        return tuple(check(self, model, optimizer))
+        return tuple(check(self.entries, self.bind(model), model, optimizer))
 
     def to_json(self) -> str:
         """The plan as JSON: keys by name, rules by name with every field.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 
-from thinnet import constraints, dropout, penalties
+import thinnet.constraints as constraints
+import thinnet.dropout as dropout
+import thinnet.penalties as penalties
 from thinnet.rule import Rule
 
 

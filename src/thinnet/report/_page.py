@@ -10,21 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from thinnet._extras import needed_for
 from thinnet.report._file import write_page
 from thinnet.report._finding import Row, headline, rows, unregularized
 from thinnet.report._numbers import number, share
 from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
 
-try:
+with needed_for("a report"):
     import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     from thinnet.report._figures import common_top, curve_figure, histogram, weights_figure
-except ModuleNotFoundError as missing:
-    raise ModuleNotFoundError(
-        f'a report needs {missing.name}: pip install "thinnet[tabular]"', name=missing.name
-    ) from missing
 
 SHOWN = 12
 """Members that the leaderboard shows before the reader opens the rest."""

@@ -2,8 +2,8 @@
 
 from thinnet.search._keep_zeros import keep_zeros
 from thinnet.search._path import path
+from thinnet.search._path_result import RegularizationPath
 from thinnet.search._point import Point
-from thinnet.search._polish import Polished, polish
-from thinnet.search._result import Path
+from thinnet.search._polish import Polished, polish_
 
-__all__ = ["Path", "Point", "Polished", "keep_zeros", "path", "polish"]
+__all__ = ["Point", "Polished", "RegularizationPath", "keep_zeros", "path", "polish_"]

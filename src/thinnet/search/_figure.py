@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thinnet._extras import needed_for
 from thinnet.search._choice import best, leaves, one_se
 from thinnet.search._point import Point
 
@@ -18,13 +19,9 @@ SHOWN = 40
 
 def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> Any:
     """Error, what is left, norm and the order of leaving, one below the other."""
-    try:
+    with needed_for("a figure"):
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f'a figure needs {missing.name}: pip install "thinnet[tabular]"', name=missing.name
-        ) from missing
     trained = sorted((p for p in points if math.isfinite(p.error)), key=lambda p: p.strength)
     chosen = best(points)
     along = [p for p in trained if p.strength > 0]

@@ -13,11 +13,11 @@ from torch import Tensor
 Direction = Literal["up", "down"]
 
 
-def geometric(top: float, ratio: float, points: int) -> list[float]:
-    """`points` strengths from ratio · top up to `top`, each the same factor above the one before."""
-    if points == 1:
+def geometric(top: float, eps: float, n_strengths: int) -> list[float]:
+    """`n_strengths` strengths from eps · top up to `top`, each the same factor above the one before."""
+    if n_strengths == 1:
         return [top]
-    return [top * ratio ** (1 - i / (points - 1)) for i in range(points)]
+    return [top * eps ** (1 - i / (n_strengths - 1)) for i in range(n_strengths)]
 
 
 def checked(strengths: Iterable[float], direction: Direction) -> list[float]:

@@ -49,7 +49,7 @@ class Journal:
     def __init__(self, folder: str | os.PathLike[str], header: Mapping[str, Any]) -> None:
         self._folder = Path(folder).expanduser()
         if self._folder.exists() and not self._folder.is_dir():
-            raise ValueError(f"path: journal {self._folder} is a file; name a folder.")
+            raise ValueError(f"path: `checkpoint_dir` {self._folder} is a file; name a folder.")
         self._folder.mkdir(parents=True, exist_ok=True)
         place = self._folder / _HEADER
         wanted = {"kind": KIND, **json.loads(json.dumps(header))}
@@ -58,11 +58,13 @@ class Journal:
             differs = [key for key in wanted if found.get(key) != wanted[key]]
             if differs:
                 raise ValueError(
-                    f"path: journal {self._folder} is of another path, it differs in {', '.join(differs)}; name "
-                    "another folder, or delete this one to begin anew."
+                    f"path: `checkpoint_dir` {self._folder} is of another path, it differs in {', '.join(differs)}; "
+                    "name another folder, or delete this one to begin anew."
                 )
         elif any(not name.name.endswith(".part") for name in self._folder.iterdir()):
-            raise ValueError(f"path: journal {self._folder} is not empty and holds no path; name another folder.")
+            raise ValueError(
+                f"path: `checkpoint_dir` {self._folder} is not empty and holds no path; name another folder."
+            )
         else:
             self._write(_HEADER, json.dumps(wanted, indent=1).encode())
 
@@ -129,5 +131,5 @@ def _json(place: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"path: {place} is damaged; delete its folder to begin anew.") from error
     if not isinstance(found, dict) or found.get("kind") != KIND:
-        raise ValueError(f"path: {place} is no journal of a path; name another folder.")
+        raise ValueError(f"path: {place} is no checkpoint of a path; name another folder.")
     return found

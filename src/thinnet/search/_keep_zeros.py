@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thinnet.plan import Plan
-from thinnet.plan._weights import Weight, weights
+from thinnet.plan import Plan, Weight, weights
 
 
 class KeptZeros:

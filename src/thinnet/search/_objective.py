@@ -40,7 +40,7 @@ class Objective:
         scale: a factor on the plan's strengths.
 
     Raises:
-        ValueError: see `polish`.
+        ValueError: see `polish_`.
     """
 
     def __init__(self, model: nn.Module, plan: Plan | None, loss: Callable[[nn.Module], Tensor], scale: float) -> None:
@@ -48,7 +48,7 @@ class Objective:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         if not self.parameters:
             raise ValueError(
-                "polish: no parameter of the model requires a gradient; unfreeze what is to be polished "
+                "polish_: no parameter of the model requires a gradient; unfreeze what is to be polished "
                 "(parameter.requires_grad_())."
             )
         self._gradients = [p.grad for p in self.parameters]
@@ -121,36 +121,36 @@ class Objective:
             second = self._loss(self._model)
         if not isinstance(first, Tensor) or first.numel() != 1 or not first.is_floating_point():
             got = f"shape {tuple(first.shape)} of {first.dtype}" if isinstance(first, Tensor) else f"{first!r}"
-            raise ValueError(f"polish: `loss` must return a real scalar tensor, got {got}; take its mean or sum.")
+            raise ValueError(f"polish_: `loss` must return a real scalar tensor, got {got}; take its mean or sum.")
         if not first.requires_grad:
-            raise ValueError("polish: `loss` is not differentiable; compute it from model(x), without detach or item.")
+            raise ValueError("polish_: `loss` is not differentiable; compute it from model(x), without detach or item.")
         a, b = float(first.detach()), float(second.detach())
         if not math.isfinite(a):
-            raise ValueError(f"polish: `loss` must be finite, got {a}; train first, at a smaller learning rate.")
+            raise ValueError(f"polish_: `loss` must be finite, got {a}; train first, at a smaller learning rate.")
         self._dtype = first.dtype
         if not abs(a - b) <= math.sqrt(self.eps) * max(abs(a), abs(b)):
             raise ValueError(
-                f"polish: `loss` must give the same value twice, got {a} and {b}; call model.eval(), so that dropout "
+                f"polish_: `loss` must give the same value twice, got {a} and {b}; call model.eval(), so that dropout "
                 "is off, and compute it on the same rows each time."
             )
         gradients = torch.autograd.grad(first, self.parameters, allow_unused=True)
         names = {id(p): name for name, p in self._model.named_parameters()}
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             if gradient is not None and not bool(gradient.to_dense().isfinite().all()):
-                raise ValueError(f"polish: the gradient of {names[id(parameter)]} is not finite where it starts.")
+                raise ValueError(f"polish_: the gradient of {names[id(parameter)]} is not finite where it starts.")
 
 
 def _bind(plan: Plan, model: nn.Module) -> tuple[Binding, ...]:
     """The plan's bindings, if all of its rules have a cost and claim something."""
     unmatched = [finding for finding in plan.findings(model) if finding.code == "no-match"]
     if unmatched:
-        raise ValueError(f"polish: {' '.join(map(str, unmatched))}")
+        raise ValueError(f"polish_: {' '.join(map(str, unmatched))}")
     bindings = plan.bind(model)
     for binding in bindings:
         for rule in binding.rules:
             if isinstance(rule, Decay):
                 raise ValueError(
-                    f"polish: {rule!r} on {binding.name} has no cost, and so no optimum; use tn.L2, which has."
+                    f"polish_: {rule!r} on {binding.name} has no cost, and so no optimum; use tn.L2, which has."
                 )
     return bindings
 

@@ -16,13 +16,13 @@ from thinnet.constraints import Constraint
 from thinnet.dropout import DropConnect
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
+from thinnet.search._gradient_recorder import Fit
 from thinnet.search._grid import Direction, checked
 from thinnet.search._journal import Journal
+from thinnet.search._journal_point import header, kept, read
 from thinnet.search._losses import Evaluate
+from thinnet.search._path_result import RegularizationPath
 from thinnet.search._point import Point
-from thinnet.search._record import header, kept, read
-from thinnet.search._recorder import Fit
-from thinnet.search._result import Path
 from thinnet.search._strengths import strengths_along
 from thinnet.search._task import Loss, MakeOptimizer, Settings, Task, Varied
 from thinnet.search._walk import Walk
@@ -40,8 +40,8 @@ def path(
     evaluate: Evaluate,
     *,
     strengths: Iterable[float] | None = None,
-    points: int = 50,
-    ratio: float = 1e-3,
+    n_strengths: int = 50,
+    eps: float = 1e-3,
     direction: Direction = "up",
     optimizer: MakeOptimizer = adam,
     rounds: int = 4,
@@ -51,9 +51,9 @@ def path(
     refit: int = 0,
     polish: Loss | None = None,
     compact: Any = None,
-    journal: str | os.PathLike[str] | None = None,
+    checkpoint_dir: str | os.PathLike[str] | None = None,
     callback: Callable[[Point], object] | None = None,
-) -> Path:
+) -> RegularizationPath:
     r"""Every strength of a plan, at about the price of one training: each point starts where the last one ended.
 
     At strength t the plan's penalties and decays count t times: the network at t is a minimum of
@@ -65,10 +65,10 @@ def path(
     :math:`t_{max} = \min \{t : -\nabla L \in t \, \partial P(0)\}` on, which one gradient tells: for L1
     :math:`\max |\nabla L| / s`, for groups :math:`\max \lVert \nabla L_g \rVert / (s \sqrt{n_g})`.
 
-    - "down" begins there and goes down geometrically to ratio · t_max, as glmnet does. Right for linear models and for
+    - "down" begins there and goes down geometrically to eps · t_max, as glmnet does. Right for linear models and for
       penalties on a single layer; layers that feed each other can never leave zero together, which is refused.
     - "up" begins with the dense network, a point of strength 0, takes for t_max the largest over penalized parts
-      (each at zero by itself, the others dense), and goes up from ratio · t_max until nothing is left, as LassoNet
+      (each at zero by itself, the others dense), and goes up from eps · t_max until nothing is left, as LassoNet
       does.
 
     Args:
@@ -82,8 +82,8 @@ def path(
             of losses, one an example or a fold, which gives the standard error. Use the loss that `fit` minimizes:
             a point ends when it plus the penalty falls no more. The model is in eval mode, without gradients.
         strengths: the strengths, rising for "up" and falling for "down"; None finds them.
-        points: how many strengths, where they are found; "up" goes on past them while anything is left.
-        ratio: the weakest strength found over t_max.
+        n_strengths: how many strengths, where they are found; "up" goes on past them while anything is left.
+        eps: the weakest strength found over t_max.
         direction: "up" or "down".
         optimizer: makes the optimizer from the parameters. Adam with a learning rate of 3e-3 by default: a point has
             few rounds to move in, so it should be larger than for a single training.
@@ -100,12 +100,13 @@ def path(
             relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
         polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
             optimum in eval mode, which clears the false positives of mini-batch noise; of a large network that takes
-            thousands of steps. See `tn.polish`.
+            thousands of steps. See `tn.polish_`.
         compact: example inputs: dead structures are removed along the way up (`tn.compact_`), which makes it faster.
-        journal: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or kill; what
-            `fit` draws from torch's global generator is drawn as if nothing had happened. It knows plan, model,
-            settings and optimizer again, but not data or functions: name another folder when those change.
-        callback: called with each point as it is finished, those of the journal left out; `print` shows progress.
+        checkpoint_dir: a folder in which finished points are kept. The same call goes on from them after Ctrl-C or
+            kill; what `fit` draws from torch's global generator is drawn as if nothing had happened. It knows plan,
+            model, settings and optimizer again, but not data or functions: name another folder when those change.
+        callback: called with each point as it is finished, those read from `checkpoint_dir` left out; `print` shows
+            progress.
 
     Warns:
         NoEffectWarning: on the way down nothing ever left zero.
@@ -116,7 +117,7 @@ def path(
 
     Raises:
         ValueError: the plan has nothing to vary or makes no zeros (give `strengths`), `fit` does not train, strengths
-            are out of order, zero is optimal at every strength, or the journal is of another path.
+            are out of order, zero is optimal at every strength, or `checkpoint_dir` holds another path.
         TypeError: an argument or what a function returns is of another kind.
 
     Example:
@@ -127,7 +128,7 @@ def path(
         ...     return (model(x) - y).square().sum() / 2
         >>> path = tn.path(
         ...     lambda: torch.nn.Linear(4, 1, bias=False), tn.Plan(tn.L1(1.0)), None, loss,
-        ...     polish=loss, points=3, ratio=1 / 4, direction="down",
+        ...     polish=loss, n_strengths=3, eps=1 / 4, direction="down",
         ... )
         >>> [(round(point.strength, 3), point.nonzero) for point in path.points]  # t_max is max |y|; w = (|y| − t)+
         [(4.0, 0), (2.0, 1), (1.0, 2)]
@@ -147,7 +148,7 @@ def path(
         if not optional and (not callable(function) or isinstance(function, nn.Module)):
             raise TypeError(f"path: `{name}` must be a function, got {type(function).__name__}; wrap it in a lambda.")
     counts: dict[str, tuple[Any, int]] = {
-        "points": (points, 1),
+        "n_strengths": (n_strengths, 1),
         "rounds": (rounds, 1),
         "first_rounds": (first_rounds, 1),
         "patience": (patience, 1),
@@ -157,8 +158,8 @@ def path(
             raise ValueError(f"path: `{name}` must be a whole number >= {least}, got {value!r}.")
     if direction not in ("up", "down"):
         raise ValueError(f'path: `direction` must be "up" or "down", got {direction!r}.')
-    if not 0 < ratio < 1:
-        raise ValueError(f"path: `ratio` must be between 0 and 1, got {ratio}.")
+    if not 0 < eps < 1:
+        raise ValueError(f"path: `eps` must be between 0 and 1, got {eps}.")
     span: Any = average
     if isinstance(span, bool) or not isinstance(span, Real) or not 0 <= float(span) <= rounds:
         raise ValueError(
@@ -178,15 +179,15 @@ def path(
     settings = Settings(
         direction,
         grid,
-        int(points),
-        float(ratio),
+        int(n_strengths),
+        float(eps),
         int(rounds),
         int(first_rounds),
         int(patience),
         int(refit),
         float(average),
     )
-    return _walked(task, settings, journal, callback)
+    return _walked(task, settings, checkpoint_dir, callback)
 
 
 def _untrained(model: nn.Module, optimizer: Optimizer) -> None:
@@ -227,16 +228,16 @@ def _check_plan(
 def _walked(
     task: Task,
     settings: Settings,
-    journal: str | os.PathLike[str] | None,
+    checkpoint_dir: str | os.PathLike[str] | None,
     callback: Callable[[Point], object] | None,
-) -> Path:
+) -> RegularizationPath:
     walk = Walk(task, settings)
-    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sharp:
+    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sparsity:
         raise ValueError(
             f"path: {task.plan!r} takes no trainable weight of this model to zero, so there is no strength at which "
             "all is; give `strengths`."
         )
-    file = None if journal is None else Journal(journal, header(walk))
+    file = None if checkpoint_dir is None else Journal(checkpoint_dir, header(walk))
     entries = [] if file is None else file.entries()
     found = [read(entry, task) for entry in entries]
     way = file.way() if file and entries else None
@@ -249,8 +250,8 @@ def _walked(
         found.append(kept(stop, len(found), task, file, walk))
         if callback is not None:
             callback(found[-1])
-    result = Path(tuple(found), settings.direction)
-    if len(found) > 1 and settings.direction == "down" and walk.sharp and not any(p.nonzero for p in found):
+    result = RegularizationPath(tuple(found), settings.direction)
+    if len(found) > 1 and settings.direction == "down" and walk.sparsity and not any(p.nonzero for p in found):
         warnings.warn(
             "path: nothing ever left zero on the way down: units may have died before anything came in (ReLU), or "
             'rounds are too few; use direction="up", or a smaller learning rate.',

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from thinnet.plan import Plan
-from thinnet.search._beck2009 import descend
+from thinnet.search._fista2009 import descend
 from thinnet.search._objective import Objective
 
 
 @dataclass(frozen=True)
 class Polished:
-    """What `polish` came to.
+    """What `polish_` came to.
 
     Args:
         steps: gradient steps taken.
@@ -30,7 +30,7 @@ class Polished:
     converged: bool
 
 
-def polish(
+def polish_(
     model: nn.Module,
     plan: Plan | None,
     loss: Callable[[nn.Module], Tensor],
@@ -79,7 +79,7 @@ def polish(
         >>> import thinnet as tn
         >>> model = torch.nn.Linear(3, 1, bias=False).double()
         >>> target = torch.tensor([[3.0, -0.25, 0.5]], dtype=torch.float64)
-        >>> done = tn.polish(model, tn.Plan(tn.L1(1.0)), lambda m: (m.weight - target).square().sum() / 2)
+        >>> done = tn.polish_(model, tn.Plan(tn.L1(1.0)), lambda m: (m.weight - target).square().sum() / 2)
         >>> done.converged, [round(w, 6) for w in model.weight.flatten().tolist()]  # each weight 1 nearer to zero
         (True, [2.0, 0.0, 0.0])
 
@@ -89,6 +89,6 @@ def polish(
     """
     for name, value, least in (("scale", scale, 0.0), ("steps", steps, 1), ("tolerance", tolerance, 0.0)):
         if not (math.isfinite(value) and value >= least):
-            raise ValueError(f"polish: `{name}` must be finite and >= {least:g}, got {value}.")
+            raise ValueError(f"polish_: `{name}` must be finite and >= {least:g}, got {value}.")
     with Objective(model, plan, loss, scale) as objective:
         return Polished(*descend(objective, steps, tolerance))

@@ -6,19 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from thinnet._extras import needed_for
+from thinnet._text_table import text_table
 from thinnet.search._choice import best, one_se
 from thinnet.search._point import Point
 
 
 def path_frame(points: Sequence[Point]) -> Any:
     """A DataFrame, a row a point."""
-    try:
+    with needed_for("a table of a path"):
         import pandas as pd
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f'a table of a path needs {missing.name}: pip install "thinnet[tabular]" (print(path) does not)',
-            name=missing.name,
-        ) from missing
     return pd.DataFrame([_row(point) for point in points])
 
 
@@ -39,9 +36,7 @@ def path_text(points: Sequence[Point]) -> str:
     # where nothing can become zero there is nothing to say of zeros
     names = [name for name in columns[0] if any(cells[name] for cells in columns)]
     rows = [names, *([cells[name] for name in names] for cells in columns)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return text_table(rows, left=())
 
 
 def _cells(p: Point) -> dict[str, str]:

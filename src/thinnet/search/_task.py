@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.plan import Plan
+from thinnet.search._gradient_recorder import Fit
 from thinnet.search._grid import Direction
 from thinnet.search._losses import Evaluate
-from thinnet.search._recorder import Fit
 
 Varied = Callable[[nn.Module, float], Plan | None]
 """The plan for a value, `plan(model, value)`, which may set something on the model as well."""
@@ -42,8 +42,8 @@ class Settings:
 
     direction: Direction
     strengths: list[float] | None
-    points: int
-    ratio: float
+    n_strengths: int
+    eps: float
     rounds: int
     first_rounds: int
     patience: int

@@ -22,11 +22,11 @@ from thinnet.plan import Plan
 from thinnet.search._average import Average
 from thinnet.search._keep_zeros import keep_zeros
 from thinnet.search._losses import Losses
-from thinnet.search._polish import polish
-from thinnet.search._sharp import Sharp
+from thinnet.search._polish import polish_
+from thinnet.search._sparsity import Sparsity
+from thinnet.search._state_json import finite, flatten, unflatten
 from thinnet.search._stop import Stop
 from thinnet.search._task import Settings, Task
-from thinnet.search._tree import finite, flatten, unflatten
 from thinnet.stack import Stack
 
 _STALE = 1e-4
@@ -48,7 +48,7 @@ class Walk:
         if not isinstance(self.optimizer, Optimizer):
             raise TypeError(f"path: `optimizer` must make a torch optimizer, got {type(self.optimizer).__name__}.")
         self.attachment: Attachment | None = None
-        self.sharp = Sharp(())
+        self.sparsity = Sparsity(())
         self.grid: list[float] = []
         self.error = math.inf
         # the optimum that `polish` finds has no noise to average out
@@ -59,9 +59,9 @@ class Walk:
         self._compact: CompactCallback | None = None
         if isinstance(task.plan, Plan):
             self.attachment = attach(self.model, task.plan, self.optimizer)
-            self.sharp = Sharp.of(self.attachment.bindings)
+            self.sparsity = Sparsity.of(self.attachment.bindings)
         self._listen()
-        self.weights = self.sharp.count()[1]
+        self.weights = self.sparsity.count()[1]
         if task.example_inputs is not None:
             self._compact = CompactCallback(
                 self.model, task.example_inputs, optimizer=self.optimizer, attachment=self.attachment
@@ -84,10 +84,10 @@ class Walk:
             self.average.add(self._parameters)
 
     def _look_anew(self) -> None:
-        self.sharp = Sharp.of(self.attachment.bindings if self.attachment else ())
+        self.sparsity = Sparsity.of(self.attachment.bindings if self.attachment else ())
 
     def _empty(self) -> bool:
-        return bool(self.sharp) and not self.sharp.count()[0]
+        return bool(self.sparsity) and not self.sparsity.count()[0]
 
     def step(self, strength: float, first: bool) -> Stop:
         """Go on to a strength."""
@@ -159,10 +159,10 @@ class Walk:
             strength,
             losses,
             rounds,
-            self.sharp.count()[0],
+            self.sparsity.count()[0],
             self.weights,
-            self.sharp.alive(),
-            self.sharp.norm(),
+            self.sparsity.alive(),
+            self.sparsity.norm(),
             diverged,
             self.recipe,
             {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()},
@@ -185,7 +185,7 @@ class Walk:
             self.attachment = None if plan is None else attach(self.model, plan, self.optimizer)
         self._listen()
         self._look_anew()
-        self.weights = self.sharp.count()[1]
+        self.weights = self.sparsity.count()[1]
 
     def train(
         self, rounds: int, *, best: float = math.inf, start: float = math.inf, patience: int | None = None
@@ -242,7 +242,7 @@ class Walk:
         """Take the weights to the optimum at this strength."""
         assert self.task.polish is not None
         assert isinstance(self.task.plan, Plan)
-        polish(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
+        polish_(self.model.eval(), self.task.plan, self.task.polish, scale=strength)
 
     @torch.no_grad()
     def _measured(self) -> Losses:

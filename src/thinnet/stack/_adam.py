@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from thinnet._buffers import BufferPool
 from thinnet.constraints import Constraint
 from thinnet.penalties import Decay, Penalty
 from thinnet.rule import Rule, stack_rules
 from thinnet.stack._stack import Stack
-from thinnet.stack._workspace import Workspace
 
 _BLOCK = 1 << 17
 """Weights that a rule acts on at a time: its temporaries stay in the cache, and those, not arithmetic, are the cost."""
@@ -70,7 +70,7 @@ class StackAdam(torch.optim.Optimizer):
         self, stack: Stack, *, lr: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
         self.stack = stack
-        self._scratch = Workspace()
+        self._pool = BufferPool()
         super().__init__(stack.parameters(), {"lr": lr, "betas": betas, "eps": eps})
         self._prepare()
 
@@ -114,7 +114,7 @@ class StackAdam(torch.optim.Optimizer):
     def _adam(self, parameters: list[Tensor], lr_K: Tensor, betas: tuple[float, float], eps: float) -> None:
         """Adam's step: torch's own kernel, which touches every number once, steps from zero; its step is scaled."""
         states = [self.state[p] for p in parameters]
-        steps = [self._scratch.like(p).zero_() for p in parameters]
+        steps = [self._pool.like(p).zero_() for p in parameters]
         counts = torch.tensor([float(state["step"] - 1) for state in states], device=self.stack.seeds.device)
         adam(
             steps,
@@ -134,7 +134,7 @@ class StackAdam(torch.optim.Optimizer):
         )
         for p, step in zip(parameters, steps, strict=True):
             p.addcmul_(step, lr_K.to(p).view(-1, *(1,) * (p.ndim - 1)))
-        self._scratch.give(*steps)
+        self._pool.give(*steps)
 
     def _after(self, parameter: Tensor, lr_K: Tensor, beta2: float, eps: float) -> None:
         """Proximal steps in Adam's metric, then projections."""
@@ -150,7 +150,7 @@ class StackAdam(torch.optim.Optimizer):
     def keep(self, indices: Sequence[int]) -> None:
         """Only these members of the stack stay, with their moments, in this order."""
         self.stack.keep(indices)
-        self._scratch.clear()
+        self._pool.clear()
         for parameter in self.stack.parameters():
             state = self.state[parameter]
             for name in ("exp_avg", "exp_avg_sq"):

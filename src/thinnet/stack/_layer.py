@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from thinnet.stack._workspace import Workspace
+from thinnet._buffers import BufferPool
 
 Activation = Literal["relu", "silu", "gelu", "tanh"]
 
@@ -39,7 +39,7 @@ class Layer(torch.autograd.Function):
     A group of members that sees part of the inputs multiplies by that part alone, and has no gradient for the others.
 
     The intermediate results are nobody else's, so activation, mask and their derivatives work in place, in buffers of
-    the workspace. A hidden layer's output must have one reader, whose gradient is overwritten. The last layer, whose
+    the pool. A hidden layer's output must have one reader, whose gradient is overwritten. The last layer, whose
     activation is None, gives its output and takes its gradient from outside, and leaves both alone.
     """
 
@@ -52,22 +52,22 @@ class Layer(torch.autograd.Function):
         activation: Activation | None,
         drop: Drop | None,
         groups: Sequence[Group],
-        workspace: Workspace,
+        pool: BufferPool,
     ) -> Tensor:
         """The layer's output (K, O, B)."""
         shape_KOB = (*b.shape, h.shape[-1])
-        z = workspace.take(shape_KOB, w.dtype, w.device) if activation else w.new_empty(shape_KOB)
+        z = pool.take(shape_KOB, w.dtype, w.device) if activation else w.new_empty(shape_KOB)
         for group in groups:
             k, seen_w, seen_h = group.members, _seen_weights(w, group), _seen_inputs(h, group)
             if h.ndim == 2:  # one product for all members
                 torch.addmm(b[k].reshape(-1, 1), seen_w.flatten(0, 1), seen_h, out=z[k].view(-1, h.shape[1]))
             else:
                 torch.baddbmm(b[k].unsqueeze(-1), seen_w, seen_h, out=z[k])
-        out, saved = _activate(z, activation, drop, workspace)
+        out, saved = _activate(z, activation, drop, pool)
         if drop:
             drop.apply_(out)
         ctx.save_for_backward(h, w, saved, out, drop.scale if drop else None)
-        ctx.activation, ctx.start, ctx.workspace = activation, drop.start if drop else 0, workspace
+        ctx.activation, ctx.start, ctx.pool = activation, drop.start if drop else 0, pool
         ctx.groups, ctx.done = groups, False
         return out
 
@@ -75,10 +75,13 @@ class Layer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None, None, None, None]:
         """Gradients of h, W and b."""
         if ctx.done:
-            raise RuntimeError("Stack: a second backward through one forward; its buffers went on. Call forward again.")
+            raise RuntimeError(
+                "Stack: backward() was called twice on the same forward pass, whose buffers are reused; call forward "
+                "again."
+            )
         ctx.done = True
         h, w, saved, out, scale = ctx.saved_tensors
-        workspace: Workspace = ctx.workspace
+        pool: BufferPool = ctx.pool
         dz_KOB = _slope_times_(grads[0], saved, ctx.activation)
         if scale is not None:
             Drop(ctx.start, scale).apply_(dz_KOB)
@@ -96,7 +99,7 @@ class Layer(torch.autograd.Function):
                 dw[k].index_copy_(2, group.inputs, out_w)
         dh: Tensor | None = None
         if ctx.needs_input_grad[0]:
-            dh = workspace.like(h)
+            dh = pool.like(h)
             if h.ndim == 2:
                 torch.mm(w.flatten(0, 1).t(), dz_KOB.reshape(-1, h.shape[1]), out=dh)
             else:
@@ -105,7 +108,7 @@ class Layer(torch.autograd.Function):
         if ctx.activation:
             # out and saved may be one tensor, which autograd hands back as two objects
             buffers = {t.data_ptr(): t for t in (dz_KOB, saved, out, scale) if t is not None}
-            workspace.give(*buffers.values())
+            pool.give(*buffers.values())
         return dh, dw, db, None, None, None, None
 
 
@@ -116,10 +119,10 @@ def layer(
     activation: Activation | None,
     drop: Drop | None,
     groups: Sequence[Group],
-    workspace: Workspace,
+    pool: BufferPool,
 ) -> Tensor:
     """`Layer.apply`, typed."""
-    result: Tensor = Layer.apply(h, w, b, activation, drop, groups, workspace)  # type: ignore[no-untyped-call]
+    result: Tensor = Layer.apply(h, w, b, activation, drop, groups, pool)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -134,21 +137,19 @@ def _seen_inputs(h: Tensor, group: Group) -> Tensor:
     return h if group.inputs is None else h.index_select(h.ndim - 2, group.inputs)
 
 
-def _activate(
-    z: Tensor, activation: Activation | None, drop: Drop | None, workspace: Workspace
-) -> tuple[Tensor, Tensor]:
+def _activate(z: Tensor, activation: Activation | None, drop: Drop | None, pool: BufferPool) -> tuple[Tensor, Tensor]:
     """f(z) and what its derivative needs, which are one tensor where possible."""
     aten = torch.ops.aten
     match activation:
         case "relu":
             return z.relu_(), z
         case "silu":
-            return aten.silu.out(z, out=workspace.like(z)), z
+            return aten.silu.out(z, out=pool.like(z)), z
         case "gelu":
-            return aten.gelu.out(z, out=workspace.like(z)), z
+            return aten.gelu.out(z, out=pool.like(z)), z
         case "tanh":
             # the derivative is a function of the value before dropping
-            return z.tanh_(), workspace.like(z).copy_(z) if drop else z
+            return z.tanh_(), pool.like(z).copy_(z) if drop else z
         case None:
             return z, z
 

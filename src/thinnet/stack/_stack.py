@@ -9,10 +9,10 @@ from itertools import groupby, pairwise
 import torch
 from torch import Tensor, nn
 
+from thinnet._buffers import BufferPool
 from thinnet.stack._layer import MODULES, Activation, Drop, Group, layer
 from thinnet.stack._masks import drop_run
 from thinnet.stack._member import Member
-from thinnet.stack._workspace import Workspace
 
 
 class Stack(nn.Module):
@@ -88,7 +88,7 @@ class Stack(nn.Module):
         self.biases = nn.ParameterList(torch.stack([p[2 * i + 1] for p in initial]).to(device) for i in layers)
         # hashed as they are: any int64 is a good seed
         self.register_buffer("seeds", torch.tensor([m.seed for m in self.members], dtype=torch.int64, device=device))
-        self._workspace = Workspace()
+        self._pool = BufferPool()
         self._grouped: dict[tuple[int, int], list[Group]] = {}
         self.register_buffer("draws", torch.zeros((), dtype=torch.int64))
 
@@ -111,17 +111,16 @@ class Stack(nn.Module):
         """
         if x.shape[-1] != self.sizes[0] or x.ndim not in (2, 3):
             raise ValueError(f"Stack: x must be (rows, {self.sizes[0]}) or (members, rows, ...), got {tuple(x.shape)}.")
-        settings = self.members[members]
         settings, seeds_K = self.members[members], self.seeds[members]
         draw = int(self.draws)
         # without a backward pass to come, buffers would never return
-        workspace = self._workspace if self.training and torch.is_grad_enabled() else Workspace()
+        pool = self._pool if self.training and torch.is_grad_enabled() else BufferPool()
 
         def drop(rates: list[float], layer: int, units: int) -> Drop | None:
             shape_HB = (units, x.shape[-2])
             if not self.training:
                 return None
-            return drop_run(rates, seeds_K, shape_HB, x.dtype, workspace, draw=draw, layer=layer)
+            return drop_run(rates, seeds_K, shape_HB, x.dtype, pool, draw=draw, layer=layer)
 
         # Feature-major inside, (K, units, rows): every product then reads and writes whole contiguous matrices.
         h = x.transpose(-1, -2)
@@ -133,9 +132,9 @@ class Stack(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if i < last:
                 dropped = drop(rates, i + 1, self.sizes[i + 1])
-                h = layer(h, weight[members], bias[members], self.activation, dropped, groups, workspace)
+                h = layer(h, weight[members], bias[members], self.activation, dropped, groups, pool)
             else:
-                h = layer(h, weight[members], bias[members], None, None, groups, workspace)
+                h = layer(h, weight[members], bias[members], None, None, groups, pool)
             groups = [Group(slice(None), None)]
         if self.training:
             self.draws += 1
@@ -180,7 +179,7 @@ class Stack(nn.Module):
     def _become(self, members: Sequence[Member], seeds_K: Tensor, parameters: Sequence[Tensor]) -> None:
         """Have these members; buffers and groups of the former ones are forgotten."""
         self.members, self.seeds = tuple(members), seeds_K
-        self._workspace.clear()
+        self._pool.clear()
         self._grouped.clear()
         for parameter, value in zip(self.parameters(), parameters, strict=True):
             parameter.data, parameter.grad = value, None

@@ -7,12 +7,11 @@ from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
 from thinnet.tabular._progress import Progress
 from thinnet.tabular.columns._target import infer_task
 from thinnet.tabular.model._compacted import CompactedTable
-from thinnet.tabular.model._folder import ModelFolderError, check_destination
+from thinnet.tabular.model._folder import check_destination
 from thinnet.tabular.model._save_load import load
 
 __all__ = [
     "CompactedTable",
-    "ModelFolderError",
     "Progress",
     "ThinNetClassifier",
     "ThinNetRegressor",

@@ -14,6 +14,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from thinnet.errors import CheckpointError
+
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 _SECONDS = 10.0
@@ -42,7 +44,7 @@ class Checkpoint:
         """The states, none where there is no file.
 
         Raises:
-            ValueError: the file is damaged, or belongs to other data or settings.
+            CheckpointError: the file is damaged, or belongs to other data or settings.
         """
         if not self.path.exists():
             return []
@@ -90,7 +92,7 @@ def kept_memo(path: Path) -> tuple[str, bool]:
     """The memo of a checkpoint, "" where there is no file, and whether a training had begun.
 
     Raises:
-        ValueError: the file is damaged.
+        CheckpointError: the file is damaged.
     """
     if not path.exists():
         return "", False
@@ -102,14 +104,14 @@ def kept_memo(path: Path) -> tuple[str, bool]:
         raise damaged(path, error) from error
 
 
-def damaged(path: Path, error: Exception) -> ValueError:
+def damaged(path: Path, error: Exception) -> CheckpointError:
     """What is wrong with a file that cannot be read."""
-    return ValueError(f"{path} is no whole checkpoint ({error}). Delete it to start anew.")
+    return CheckpointError(f"{path} is no whole checkpoint ({error}). Delete it to start anew.")
 
 
-def foreign(path: Path) -> ValueError:
+def foreign(path: Path) -> CheckpointError:
     """What is wrong with the file of another training."""
-    return ValueError(
+    return CheckpointError(
         f"{path} belongs to another table, other parameters or another seed. Give the same ones (and an "
         "integer random_state) to go on, or delete it to start anew."
     )

@@ -14,16 +14,20 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from thinnet.tabular._fit import Fitted, fit_population, stratified_folds
+from thinnet.errors import DataError
+from thinnet.tabular._budget import Budget
+from thinnet.tabular._fit import Fitted, fit_population
 from thinnet.tabular._fitted_mixin import FittedModel
-from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._progress import Progress
 from thinnet.tabular._validate_parameters import check_parameters
+from thinnet.tabular.columns._data_errors import as_data_error
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.columns._target import ClassTarget, NumberTarget, read_classes, read_numbers
 from thinnet.tabular.features._choose import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular.model._predictive_variance import Spread
 from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._folds import stratified_folds
 from thinnet.tabular.population._settings import Settings
 
 Floats = NDArray[np.float64]
@@ -97,22 +101,24 @@ class _ThinNet(FittedModel, ABC):
             y: n targets; rows without one are left out.
 
         Raises:
-            ValueError: a parameter or the data cannot be used; the message says which, where and the remedy.
+            DataError: the data cannot be used; the message says where and the remedy.
+            ParameterError: a parameter cannot be used.
         """
         budget = Budget(self.time_limit)
         check_parameters(self)
         if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            raise DataError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         target = self._read_target(y)
         schema, frame = learn(X, rows=target.present)
         if len(frame) < self.cv:
-            raise ValueError(
+            raise DataError(
                 f"{len(frame)} rows with a target (n_samples={len(frame)}) are fewer than the cv={self.cv} folds. "
                 f"Lower cv to at most {len(frame)}, or give more rows."
             )
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)  # of an earlier fit: one that is interrupted now must not seem to be fitted
-        validate_data(self, X, skip_check_array=True)  # names and number of columns
+        with as_data_error():
+            validate_data(self, X, skip_check_array=True)  # names and number of columns
         y_N, outputs, strata = self._learn_target(target)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         fold_N = stratified_folds(strata, len(frame), self.cv, seed)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from thinnet.errors import DataError
 from thinnet.report import Curve, Weights
+from thinnet.tabular._budget import Budget
 from thinnet.tabular._checkpoint import Checkpoint
 from thinnet.tabular._leaderboard import Units, leaderboard, shown
-from thinnet.tabular._progress import Budget, Progress
-from thinnet.tabular.model._ensemble import Ensemble, select
+from thinnet.tabular._progress import Progress
+from thinnet.tabular._select import select
+from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._interrupt import deferred_interrupt
 from thinnet.tabular.population._polish_refit import SHARE, Debiasing, makes_zeros
@@ -77,7 +79,7 @@ def fit_population(
 
     Raises:
         KeyboardInterrupt: asked for before anything was usable.
-        ValueError: every network diverged.
+        DataError: every network diverged.
     """
     furthest = 0.0
 
@@ -160,7 +162,7 @@ def fit_population(
         if interrupt.asked and not any(trained.complete):
             raise KeyboardInterrupt
         if not any(trained.complete):
-            raise ValueError(
+            raise DataError(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
@@ -210,15 +212,3 @@ def _checkpoint(
         return None
     arrays = (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N)
     return Checkpoint(path, *(array.tobytes() for array in arrays), repr((settings, mixes)).encode(), memo=memo)
-
-
-def stratified_folds(strata: NDArray[np.int64] | None, rows: int, folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for every row, at random; each class spread evenly, whatever its size.
-
-    scikit-learn's StratifiedKFold refuses classes that are smaller than the number of folds; tables have them.
-    """
-    rng = np.random.default_rng(seed)
-    order = np.lexsort((rng.random(rows), np.zeros(rows) if strata is None else strata))
-    fold_N = np.empty(rows, dtype=np.int64)
-    fold_N[order] = np.arange(rows) % folds
-    return fold_N

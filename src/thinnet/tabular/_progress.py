@@ -1,9 +1,8 @@
-"""How far a fit has come, and how much time it may still take."""
+"""The progress of a fit."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -25,25 +24,3 @@ class Progress:
     best: float | None
     elapsed: float
     left: float
-
-
-@dataclass
-class Budget:
-    """A time limit in seconds, counted from its creation; None is no limit."""
-
-    limit: float | None
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self.start
-
-    @property
-    def left(self) -> float:
-        """Seconds until the limit; infinite without one."""
-        return float("inf") if self.limit is None else self.limit - self.elapsed
-
-    def part(self, share: float, *, keep: float = 0.0) -> Budget:
-        """A budget over the next `share` of what is left beyond `keep` seconds."""
-        return Budget(None if self.limit is None else max(self.left - keep, 0.0) * share)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from thinnet.errors import ParameterError
+
 LEAST = {"n_mixes": 1, "n_rounds": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
 """Counts, and the least that each may be."""
 
@@ -18,19 +20,19 @@ def check_parameters(estimator: Any) -> None:
     """Refuse what an estimator was constructed with and cannot work with.
 
     Raises:
-        ValueError: a parameter is of another kind or too small.
+        ParameterError: a parameter is of another kind or too small.
     """
     for name, low in LEAST.items():
         value: Any = getattr(estimator, name)
         if not (isinstance(value, int | np.integer) and value >= low) and not (name == "batch_size" and value is None):
-            raise ValueError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
+            raise ParameterError(f"`{name}` must be a whole number >= {low}, got {value!r}.")
     limit: Any = estimator.time_limit
     if limit is not None and not (isinstance(limit, int | float | np.number) and limit > 0):
-        raise ValueError(f"`time_limit` must be a number of seconds > 0, or None, got {limit!r}.")
+        raise ParameterError(f"`time_limit` must be a number of seconds > 0, or None, got {limit!r}.")
     hidden: Any = estimator.hidden
     if not isinstance(hidden, Sequence) or any(not isinstance(h, int | np.integer) or h < 1 for h in hidden):
-        raise ValueError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
+        raise ParameterError(f"`hidden` must be a sequence of whole numbers >= 1, got {hidden!r}.")
     for name in SWITCHES:
         asked: Any = getattr(estimator, name)
         if not isinstance(asked, bool | np.bool_):
-            raise ValueError(f"`{name}` must be True or False, got {asked!r}.")
+            raise ParameterError(f"`{name}` must be True or False, got {asked!r}.")

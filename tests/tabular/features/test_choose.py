@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from thinnet.tabular import Progress
-from thinnet.tabular._fit import stratified_folds
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.columns._schema import Dropped, learn
 from thinnet.tabular.features import _choose as _choosing
 from thinnet.tabular.features._choose import (
@@ -26,6 +25,7 @@ from thinnet.tabular.features._choose import (
     told,
 )
 from thinnet.tabular.features._path import FeaturePath, FeatureStep
+from thinnet.tabular.population._folds import stratified_folds
 
 STEPS = (
     FeatureStep(0.0, 0.5, 0.1, 3, 0.0, 5.0, False),

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from thinnet.tabular._fit import stratified_folds
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.features import _path as _feature_path
 from thinnet.tabular.features._path import FeaturePath, balanced, feature_path
 from thinnet.tabular.features._rounds import Rounds
 from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._folds import stratified_folds
 
 MATTER = {"number 1", "number 4", "word 2"}
 

@@ -12,10 +12,11 @@ import pytest
 import skops.io
 import torch
 
+from thinnet.errors import ModelFolderError
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.model import _folder
-from thinnet.tabular.model._folder import Card, ModelFolderError, check_destination, read_folder, write_folder
+from thinnet.tabular.model._folder import Card, check_destination, read_folder, write_folder
 
 CARD = Card(library="0.1.0", estimator="Model", params={"time_limit": 60}, payload={"curve": [1.0, 0.1 + 0.2]})
 FILES = ["model.json", "preprocessing.skops", "weights.safetensors"]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
-from thinnet.tabular import ModelFolderError, ThinNetClassifier, ThinNetRegressor, load
+from thinnet.errors import ModelFolderError
+from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 
 SMALL: dict[str, Any] = {
     "n_mixes": 4,

@@ -14,7 +14,7 @@ from sklearn.linear_model import Lasso, LinearRegression
 
 from thinnet import L1, L2, ElasticNet, GroupLasso, MaxNorm, WeightDecay
 from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor, load
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population import _polish_refit as _debias
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._polish_refit import Debiased, Debiasing, makes_zeros

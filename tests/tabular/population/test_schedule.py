@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._schedule import RUNGS, Schedule
 
 
@@ -16,7 +16,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("thinnet.tabular._progress.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("thinnet.tabular._budget.time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from thinnet import L1, L2
+from thinnet.stack import predict
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._trained_population import Trace
-from thinnet.tabular.population._training import Training, predict
+from thinnet.tabular.population._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from thinnet import L1, L2, MaxNorm, WeightDecay
-from thinnet.tabular._progress import Budget
+from thinnet.stack import predict
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._schedule import Schedule
-from thinnet.tabular.population._training import Training, predict
+from thinnet.tabular.population._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 
@@ -175,12 +175,3 @@ def test_the_last_moment_is_kept_where_asked_for(make_problem: Make, train: Trai
     trained = train(make_problem(3), [Mix(lr=3e-2)], steps=400, keep_last=True).result()
     assert all(trace.best == len(trace.held_out) - 1 for trace in trained.traces)
     assert any(trace.score > min(trace.held_out) for trace in trained.traces)
-
-
-def test_many_rows_are_predicted_in_parts(make_problem: Make, train: Train) -> None:
-    stack = train(make_problem(3), MIXES, steps=5).result().stack
-    x = torch.randn(9000, 6, generator=torch.Generator().manual_seed(0))
-    modules: list[nn.Module] = [stack.member(k) for k in range(3, 6)]
-    with torch.no_grad():
-        expected = torch.stack([module(x) for module in modules])
-    torch.testing.assert_close(predict(stack, x, slice(3, 6)), expected)

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from thinnet.errors import CellTypeError, DataError
+
 Kind = Literal["numeric", "boolean", "categorical", "datetime"]
 """What a column's values are."""
 
@@ -29,8 +31,8 @@ def infer_kind(values: pd.Series[Any], name: str) -> Kind:
     """What the values of a column are; a column without any value counts as numeric.
 
     Raises:
-        ValueError: complex numbers.
-        TypeError: cells that are neither text, number nor date.
+        DataError: complex numbers.
+        CellTypeError: cells that are neither text, number nor date.
     """
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -62,15 +64,15 @@ def read_column(values: pd.Series[Any], name: str, kind: Kind) -> pd.Series[Any]
     """The values typed: float64 with NaN for numbers and dates, object with "" for booleans and categories.
 
     Raises:
-        ValueError: text where numbers or dates should be, or infinite values.
-        TypeError: cells that are neither text, number nor date.
+        DataError: text where numbers or dates should be, or infinite values.
+        CellTypeError: cells that are neither text, number nor date.
     """
     if kind in ("boolean", "categorical"):
         return pd.Series(_texts(values, name, boolean=kind == "boolean"), dtype=object)
     numeric = _days(values, name) if kind == "datetime" else _numbers(values, name)
     infinite = int((np.abs(numeric) > LARGEST).sum())
     if infinite:
-        raise ValueError(
+        raise DataError(
             f"X contains infinity: column {name!r} has {infinite} value{'s' if infinite > 1 else ''} beyond {LARGEST}. "
             "Give a finite number or a missing value instead."
         )
@@ -128,7 +130,7 @@ def _dates(values: pd.Series[Any]) -> pd.Series[Any]:
 def _refuse_strangers(objects: NDArray[Any], unread: NDArray[np.bool_], name: str, what: str) -> None:
     strangers = objects[unread][~missing_cells(objects[unread])]
     if len(strangers):
-        raise ValueError(
+        raise DataError(
             f"column {name!r} held {what} at fit and now holds {len(strangers)} other value"
             f"{'s' if len(strangers) > 1 else ''}, such as {strangers[0]!r}. Correct or empty such cells."
         )
@@ -170,17 +172,17 @@ def _objects(values: pd.Series[Any], name: str) -> NDArray[Any]:
         single = (str, bytes, numbers.Number, np.generic, Decimal, datetime.date, datetime.time, datetime.timedelta)
         for value in objects:
             if isinstance(value, complex | np.complexfloating):
-                raise ValueError(f"Complex data not supported: column {name!r}.")
+                raise DataError(f"Complex data not supported: column {name!r}.")
             if not (value is None or value is pd.NA or value is pd.NaT or isinstance(value, single)):
                 kind = type(value).__name__
-                raise TypeError(f"a cell's argument must be a string or a number, got {kind} in column {name!r}.")
+                raise CellTypeError(f"a cell's argument must be a string or a number, got {kind} in column {name!r}.")
     return objects
 
 
 def _refuse_complex(values: pd.Series[Any], name: str) -> None:
     complex_cells = values.dtype == object and types.infer_dtype(values, skipna=True) == "complex"
     if complex_cells or types.is_complex_dtype(values.dtype):
-        raise ValueError(f"Complex data not supported: column {name!r}.")
+        raise DataError(f"Complex data not supported: column {name!r}.")
 
 
 def missing_cells(objects: NDArray[Any]) -> NDArray[np.bool_]:

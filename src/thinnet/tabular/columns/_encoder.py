@@ -12,6 +12,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from thinnet.errors import DataError
 from thinnet.tabular.columns._periodic import PeriodicEncoder
 from thinnet.tabular.columns._piecewise_linear import PiecewiseLinearEncoder
 from thinnet.tabular.columns._robust_scaler import RobustSmoothScaler
@@ -86,7 +87,7 @@ class Encoder:
             schema: the schema that the frame was read by.
 
         Raises:
-            ValueError: no column holds two different values in these rows.
+            DataError: no column holds two different values in these rows.
         """
         distinct = frame.nunique()
         numeric = [c.name for c in schema.columns if c.kind in ("numeric", "datetime")]
@@ -94,7 +95,7 @@ class Encoder:
         gaps = [name for name in numeric if 0 < frame[name].isna().sum() < len(frame)]
         categorical = [c.name for c in schema.columns if c.name not in numeric and distinct[c.name] > 1]
         if not (varied or gaps or categorical):
-            raise ValueError("no column holds two different values in the training rows. Give more rows.")
+            raise DataError("no column holds two different values in the training rows. Give more rows.")
 
         free = self.max_width - len(varied) - len(gaps)
         categories = min(self.max_categories, max(8, free // (2 * max(len(categorical), 1))))

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from thinnet.errors import ParameterError
 from thinnet.tabular.columns._robust_scaler import present_values
 
 
@@ -54,9 +55,9 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):  # type: ignore[m
             ValueError: `n_bins` under 2, `reach` under 0, or X is no 2-D array, infinite, or a column all missing.
         """
         if self.n_bins < 2:
-            raise ValueError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {self.n_bins}.")
+            raise ParameterError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {self.n_bins}.")
         if not self.reach >= 0:
-            raise ValueError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {self.reach}.")
+            raise ParameterError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {self.reach}.")
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         present = [present_values(column) for column in values.T]
         self.edges_ = [_edges(column, self.n_bins) for column in present]

@@ -10,12 +10,14 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from thinnet.errors import DataError
+
 
 def present_values(column: NDArray[np.float64]) -> NDArray[np.float64]:
     """The values of a column that are not missing; refuses a column without any."""
     present = column[~np.isnan(column)]
     if not len(present):
-        raise ValueError("a column without a single value cannot be scaled or binned. Leave it out.")
+        raise DataError("a column without a single value cannot be scaled or binned. Leave it out.")
     return present
 
 

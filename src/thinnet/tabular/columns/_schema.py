@@ -13,7 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_array, check_consistent_length
 
+from thinnet.errors import DataError
 from thinnet.tabular.columns._cells import Kind, infer_kind, read_column
+from thinnet.tabular.columns._data_errors import as_data_error
 
 Labels = Literal["text", "numbers", "none"]
 """How the columns were labelled: by text (a DataFrame), by other labels (a DataFrame too), or not at all (an array)."""
@@ -74,7 +76,7 @@ class Schema:
             (n, columns in use): float64 (missing is NaN) for numbers and dates, object (missing is "") otherwise.
 
         Raises:
-            ValueError: a column is missing, holds text where numbers were, or is infinite; the width differs.
+            DataError: a column is missing, holds text where numbers were, or is infinite; the width differs.
         """
         frame, labels = as_frame(X)
         if "none" in (labels, self.labels):
@@ -91,7 +93,7 @@ class Schema:
 
     def _check_positions(self, width: int, labels: Labels, estimator: str) -> None:
         if width != self.width:
-            raise ValueError(f"X has {width} features, but {estimator} is expecting {self.width} features as input.")
+            raise DataError(f"X has {width} features, but {estimator} is expecting {self.width} features as input.")
         if labels == "text":
             warnings.warn(f"X has feature names, but {estimator} was fitted without feature names", stacklevel=4)
         if self.labels == "text":
@@ -108,7 +110,7 @@ class Schema:
         near = {name: difflib.get_close_matches(name, spare, n=1) for name in missing[:5]}
         told = [f"{name!r} (did you mean {close[0]!r}?)" if close else repr(name) for name, close in near.items()]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise ValueError(
+        raise DataError(
             f"columns seen at fit are missing from the table: {', '.join(told)}{more}. Add or rename them; "
             "a column without values may be filled with missing values."
         )
@@ -130,8 +132,8 @@ def learn(X: Any, *, rows: NDArray[np.bool_] | None = None) -> tuple[Schema, pd.
         The schema, and the chosen rows as `Schema.read` gives them.
 
     Raises:
-        ValueError: no rows or columns, names that repeat, infinite values, not 2-D, or no column left to use.
-        TypeError: a sparse matrix, or cells that are neither text, number nor date.
+        DataError: no rows or columns, names that repeat, infinite values, not 2-D, or no column left to use.
+        CellTypeError: a sparse matrix, or cells that are neither text, number nor date.
 
     Example:
         >>> table = pd.DataFrame({"age": ["31", "40", ""], "town": ["Bonn", "Rom", "Bonn"], "unit": ["m", "m", "m"]})
@@ -145,7 +147,8 @@ def learn(X: Any, *, rows: NDArray[np.bool_] | None = None) -> tuple[Schema, pd.
     """
     frame, labels = as_frame(X, min_rows=2)
     if rows is not None:
-        check_consistent_length(frame, rows)
+        with as_data_error():
+            check_consistent_length(frame, rows)
         frame = frame[rows]
     columns: list[Column] = []
     dropped: list[Dropped] = []
@@ -165,7 +168,7 @@ def learn(X: Any, *, rows: NDArray[np.bool_] | None = None) -> tuple[Schema, pd.
             notes.append(f"column {name!r}: {distinct} distinct texts in {len(present)} rows, most of them grouped.")
     if not columns:
         reasons = ", ".join(f"{d.column!r} ({d.reason})" for d in dropped[:5])
-        raise ValueError(f"no column of the table is of use: {reasons}. A column must hold at least two values.")
+        raise DataError(f"no column of the table is of use: {reasons}. A column must hold at least two values.")
     schema = Schema(tuple(columns), tuple(dropped), tuple(notes), frame.shape[1], labels)
     return schema, pd.DataFrame(typed, copy=False)
 
@@ -188,8 +191,8 @@ def as_frame(X: Any, *, min_rows: int = 1) -> tuple[pd.DataFrame, Labels]:
     """X as a DataFrame with distinct text column names, and how its columns were labelled.
 
     Raises:
-        ValueError: fewer rows than `min_rows`, no columns, complex, not 2-D, or names that repeat.
-        TypeError: a sparse matrix.
+        DataError: fewer rows than `min_rows`, no columns, complex, not 2-D, or names that repeat.
+        CellTypeError: a sparse matrix.
     """
     to_pandas: Callable[[], Any] | None = getattr(X, "to_pandas", None)
     if to_pandas is not None:
@@ -200,17 +203,19 @@ def as_frame(X: Any, *, min_rows: int = 1) -> tuple[pd.DataFrame, Labels]:
     else:
         lengths = {len(row) for row in X if isinstance(row, list | tuple)} if isinstance(X, list | tuple) else set()
         if len(lengths) > 1:
-            raise ValueError(f"the rows of X have different lengths: {min(lengths)} to {max(lengths)} cells.")
+            raise DataError(f"the rows of X have different lengths: {min(lengths)} to {max(lengths)} cells.")
         # a list of rows keeps its cells' own types: a plain asarray would turn numbers beside text into text
         cells = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else X
-        array = check_array(
-            cells, dtype=None, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0, input_name="X"
-        )
+        with as_data_error():
+            array = check_array(
+                cells, dtype=None, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0, input_name="X"
+            )
         frame, labels = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), "none"
     # scikit-learn's own words for a table without rows or columns, at no cost
     shape_only = np.broadcast_to(np.float64(0), frame.shape)
-    check_array(shape_only, ensure_all_finite=False, ensure_min_samples=min_rows, input_name="X")
+    with as_data_error():
+        check_array(shape_only, ensure_all_finite=False, ensure_min_samples=min_rows, input_name="X")
     twice = frame.columns[frame.columns.duplicated()].unique().tolist()
     if twice:
-        raise ValueError(f"column names must be distinct, but {', '.join(map(repr, twice[:5]))} repeats. Rename it.")
+        raise DataError(f"column names must be distinct, but {', '.join(map(repr, twice[:5]))} repeats. Rename it.")
     return frame, labels

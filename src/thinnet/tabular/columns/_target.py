@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from thinnet.errors import DataError
 from thinnet.tabular.columns._cells import missing_cells
+from thinnet.tabular.columns._data_errors import as_data_error
 
 Task = Literal["classification", "regression"]
 
@@ -80,7 +82,7 @@ def read_classes(y: Any) -> ClassTarget:
         y: (n,) labels: text, whole numbers, booleans or categories; missing ones are left out.
 
     Raises:
-        ValueError: no label, only one class, continuous or infinite numbers, labels of several types, or more than one
+        DataError: no label, only one class, continuous or infinite numbers, labels of several types, or more than one
             column.
 
     Example:
@@ -96,15 +98,16 @@ def read_classes(y: Any) -> ClassTarget:
     # scikit-learn casts to integers, which fails for whole numbers beyond 64 bits
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The number of unique classes")  # refused below where it matters
-        check_classification_targets(labels)
+        with as_data_error():
+            check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) == len(labels) >= UNREPEATED_ROWS:
-        raise ValueError(
+        raise DataError(
             f"the target has a different class in each of its {len(labels)} rows, as an identifier has: nothing can be "
             "learned about classes that never repeat. Name another column, or predict it as a number."
         )
     if len(classes) < 2:
-        raise ValueError(
+        raise DataError(
             f"the target has only one class, {classes[0].item() if hasattr(classes[0], 'item') else classes[0]!r}, "
             f"in {len(labels)} rows. A classifier needs rows of at least two."
         )
@@ -118,7 +121,7 @@ def read_numbers(y: Any) -> NumberTarget:
         y: (n,) numbers; missing ones are left out.
 
     Raises:
-        ValueError: no number, infinite numbers, text, complex numbers, or more than one column.
+        DataError: no number, infinite numbers, text, complex numbers, or more than one column.
 
     Example:
         >>> target = read_numbers([1.0, 3.0, float("nan")])
@@ -130,7 +133,7 @@ def read_numbers(y: Any) -> NumberTarget:
     if kept.dtype == object:
         kept = _of_one_type(kept)
     if kept.dtype.kind not in "biuf":
-        raise ValueError(
+        raise DataError(
             f"the target of a regressor must be numbers, got {kept[0]!r}. "
             "Convert it to numbers, or use a classifier for labels."
         )
@@ -174,24 +177,25 @@ def infer_task(y: Any) -> Task:
 def _cells(y: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The target as one array, and where it has a value."""
     if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
+        raise DataError("requires y to be passed, but the target y is None")
     array = np.asarray(y.to_numpy() if isinstance(y, pd.DataFrame) else y)
     if array.ndim == 2 and array.shape[1] != 1:
-        raise ValueError(
+        raise DataError(
             f"y should be a 1d array, got an array of shape {array.shape} instead: "
             "one target at a time. Fit one model per column."
         )
-    cells = column_or_1d(array, warn=True)
+    with as_data_error():
+        cells = column_or_1d(array, warn=True)
     present = ~missing_cells(cells)
     if not present.any():
-        raise ValueError(f"Input y contains NaN or no value in each of its {len(cells)} rows: no row has a target.")
+        raise DataError(f"Input y contains NaN or no value in each of its {len(cells)} rows: no row has a target.")
     return cells, present
 
 
 def _refuse_infinite(kept: NDArray[Any]) -> None:
     infinite = int(np.isinf(kept).sum()) if kept.dtype.kind == "f" else 0
     if infinite:
-        raise ValueError(f"Input y contains infinity: {infinite} of {len(kept)} values. Replace or empty them.")
+        raise DataError(f"Input y contains infinity: {infinite} of {len(kept)} values. Replace or empty them.")
 
 
 def _of_one_type(cells: NDArray[Any]) -> NDArray[Any]:
@@ -205,9 +209,9 @@ def _of_one_type(cells: NDArray[Any]) -> NDArray[Any]:
             # still objects: decimals, and integers beyond 64 bits
             return array.astype(np.float64) if array.dtype == object else array
         except OverflowError as error:
-            raise ValueError("Input y contains infinity or a number too large for float64.") from error
+            raise DataError("Input y contains infinity or a number too large for float64.") from error
     kinds = sorted({type(cell).__name__ for cell in cells})
-    raise ValueError(
+    raise DataError(
         f"Unknown label type: the target's values are {' and '.join(kinds)}, such as {cells[0]!r}. "
         "Give it one type, for example with y.astype(str)."
     )

@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from thinnet.tabular._budget import Budget
 from thinnet.tabular._checkpoint import Checkpoint, foreign, kept_memo
-from thinnet.tabular._progress import Budget, Progress
+from thinnet.tabular._progress import Progress
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Dropped, Schema
 from thinnet.tabular.features._path import FeaturePath, FeatureStep, balanced, feature_path

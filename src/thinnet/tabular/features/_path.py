@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from thinnet.constraints import UnitNorm
+from thinnet.errors import DataError
 from thinnet.penalties import GroupLasso
 from thinnet.plan import Plan
-from thinnet.search import Path, Point, path
+from thinnet.search import Point, RegularizationPath, path
 from thinnet.stack import Member, Stack
 from thinnet.tabular.features._rounds import OutOfTimeError, Rounds
 from thinnet.tabular.population._fold_data import Problem
@@ -89,7 +90,7 @@ class FeaturePath:
         return frame.assign(best=frame["strength"] == self.best, chosen=frame["strength"] == self.strength)
 
     @classmethod
-    def of(cls, found: Path, names: Sequence[str], blocks: Sequence[int], *, ended: bool) -> Self:
+    def of(cls, found: RegularizationPath, names: Sequence[str], blocks: Sequence[int], *, ended: bool) -> Self:
         """The choice: the strongest network within one standard error of the best, and the columns that it reads.
 
         Where it reads none, the best one's, and where that reads none either, those that left last.
@@ -140,7 +141,7 @@ def feature_path(
         seed: of the initial weights.
 
     Raises:
-        ValueError: every network diverged.
+        DataError: every network diverged.
     """
     members = [Member(seed=seed)] * (problem.folds + 1)  # alike at first, so that folds differ by their rows alone
     plan = Plan(
@@ -166,8 +167,8 @@ def feature_path(
             plan,
             rounds.fit,
             rounds.evaluate,
-            points=count,
-            ratio=RATIO,
+            n_strengths=count,
+            eps=RATIO,
             optimizer=lambda parameters: torch.optim.Adam(parameters, lr=LR, fused=True),
             rounds=ROUNDS,
             first_rounds=FIRST_ROUNDS,
@@ -179,11 +180,11 @@ def feature_path(
     except OutOfTimeError:
         ended = True
     if not any(math.isfinite(point.error) for point in points):
-        raise ValueError(
+        raise DataError(
             "every network diverged while columns were chosen: no held-out loss was finite. Look for extreme values in "
             "the table, or leave select_features out."
         )
-    return FeaturePath.of(Path(tuple(points), "up"), names, blocks, ended=ended)
+    return FeaturePath.of(RegularizationPath(tuple(points), "up"), names, blocks, ended=ended)
 
 
 def balanced(x_ND: Tensor, blocks: Sequence[int]) -> Tensor:

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thinnet.stack import Stack, stack_cross_entropy, stack_squared_error
-from thinnet.tabular._progress import Budget
+from thinnet.stack import Stack, predict, stack_cross_entropy, stack_squared_error
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._training import predict
 
 _STEPS = (4, 40)
 """Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""

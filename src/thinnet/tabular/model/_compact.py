@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import torch
 
-from thinnet.compaction import NotCompactableError
+from thinnet.errors import NotCompactableError
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model._compacted import CompactedTable
 from thinnet.tabular.model._dead_nodes import narrowed

@@ -19,6 +19,8 @@ import skops.io
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
+from thinnet.errors import ModelFolderError
+
 FORMAT = 3
 """The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths,
 3 a path of features as well, or what was polished or refit."""
@@ -40,10 +42,6 @@ TRUSTED = (
     "thinnet.tabular.columns._schema.Schema",
 )
 """The types that a saved model may hold beside those that skops trusts by itself (numpy's and scikit-learn's)."""
-
-
-class ModelFolderError(ValueError):
-    """A model's folder that cannot be written or read; the message names the file and the remedy."""
 
 
 class FileEntry(BaseModel):

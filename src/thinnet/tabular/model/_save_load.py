@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-import thinnet
+from thinnet import __version__
+from thinnet.errors import ModelFolderError
 from thinnet.report import Curve, Weights
 from thinnet.tabular._validate_parameters import SWITCHES
 from thinnet.tabular.model._blocks import from_folder, to_folder
 from thinnet.tabular.model._ensemble import Ensemble
-from thinnet.tabular.model._folder import Card, ModelFolderError, read_folder, write_folder
+from thinnet.tabular.model._folder import Card, read_folder, write_folder
 from thinnet.tabular.model._predictive_variance import Spread
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
     card = Card(
         # the oldest format that holds it, so that older versions read what they can
         format=3 if params.keys() & set(SWITCHES) else 2 if "blocks" in settings else 1,
-        library=thinnet.__version__,
+        library=__version__,
         estimator=type(estimator).__name__,
         params=_plain(params),
         payload=_plain(payload),

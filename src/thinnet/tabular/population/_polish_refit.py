@@ -7,8 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from thinnet.search._sharp import is_sharp
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._population import Mix, Stage
 from thinnet.tabular.population._schedule import Schedule
@@ -39,7 +38,7 @@ _PROBED = 4096
 
 def makes_zeros(mix: Mix) -> bool:
     """Whether a part of the mix takes weights to exactly zero."""
-    return any(map(is_sharp, mix.rules))
+    return any(rule.induces_zeros for rule in mix.rules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,8 @@ class Debiased:
 class Debiasing:
     r"""Polishes, refits, or one after the other, the mixes that make zeros, from their best moments.
 
-    With data loss f on the rows that a member sees, sharp penalties h, which make the zeros, and the rest of its mix r,
+    With data loss f on the rows that a member sees, nonsmooth penalties h, which make the zeros, and
+    the rest r of its mix,
 
     - polish: full-batch steps on f + r + h, dropout off, step size falling to zero: to where noise no longer hides
       that a weight should be zero;
@@ -168,4 +168,4 @@ def _polished(mix: Mix) -> Mix:
 
 def _refit(mix: Mix) -> Mix:
     """What acts on a mix that is refit."""
-    return replace(mix, rules=tuple(rule for rule in mix.rules if not is_sharp(rule)))
+    return replace(mix, rules=tuple(rule for rule in mix.rules if not rule.induces_zeros))

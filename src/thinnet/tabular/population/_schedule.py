@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from thinnet.tabular._progress import Budget
+from thinnet.tabular._budget import Budget
 
 RUNGS = (0.25, 0.5)
 """Shares of the training after which the worse half of the mixes leaves. Not earlier: strong dropout learns late."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from thinnet.search import keep_zeros
-from thinnet.stack import Member, Stack, StackAdam
+from thinnet.stack import Member, Stack, StackAdam, predict
 from thinnet.tabular.columns._encoder import ALWAYS_SEEN
 from thinnet.tabular.population._early_stopping import better_half, stalled
 from thinnet.tabular.population._fold_data import Problem
@@ -249,12 +249,6 @@ class Training:
         self.optimizer.keep([self.alive.index(i) for i in members])
         if self.kept is not None:
             self.kept = keep_zeros(self.stack, self.optimizer)
-
-
-@torch.no_grad()
-def predict(stack: nn.Module, x_ND: Tensor, members: slice = slice(None)) -> Tensor:
-    """Outputs of a run of members for any number of rows, (K, N, C)."""
-    return torch.cat([stack(rows, members) for rows in torch.split(x_ND, _ROWS_AT_A_TIME)], dim=1)
 
 
 def _runs(labels: Sequence[int]) -> Iterator[tuple[slice, int]]:

@@ -13,7 +13,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thinnet as tn
-from thinnet.compaction import Port
+from thinnet.compaction.export import Port
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model._ensemble import Ensemble

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from thinnet.compaction import Port
+from thinnet.compaction.export import Port
 from thinnet.tabular.columns._cells import MISSING_TEXTS, Kind
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._periodic import PeriodicEncoder

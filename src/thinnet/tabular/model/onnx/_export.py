@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-import thinnet
-from thinnet.compaction import Exported, NotExportableError, Port, Session, written
+from thinnet import __version__
+from thinnet.compaction.export import Exported, Port, Session, written
+from thinnet.errors import NotExportableError
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model.onnx._encoder import encoded, inputs_of
 from thinnet.tabular.model.onnx._ensemble import mixed
@@ -38,7 +39,7 @@ def write_onnx(estimator: Any, path: str | Path, *, dates: Dates) -> Exported:
     facts = {"estimator": type(estimator).__name__, "target": estimator.target_name_}
     if hasattr(estimator, "classes_"):
         facts["classes"] = json.dumps(estimator.classes_.tolist(), ensure_ascii=False)
-    content = graph.model(outputs, facts, thinnet.__version__)
+    content = graph.model(outputs, facts, __version__)
     place = Path(path).expanduser()
     with written(place, _WHAT) as partial:
         partial.write_bytes(content)

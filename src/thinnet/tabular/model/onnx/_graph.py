@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.compaction import Port, required
+from thinnet.compaction.export import Port, required
 
 _OPSETS = {"": 15, "ai.onnx.ml": 2}
 _IR = 8

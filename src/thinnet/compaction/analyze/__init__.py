@@ -1,0 +1,1 @@
+"""A traced model's graph: constants, dependency groups and what can be removed exactly."""

@@ -1,0 +1,63 @@
+"""What reads a labelled dimension: the places that decide what can go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from thinnet.compaction.analyze._call import Call
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Where a constant that is read can go instead.
+
+    Args:
+        bias: the name of the bias.
+        amounts: what index i adds to each output, shape (n, out); NaN where it is no constant, or another one wherever
+            else the layer is used.
+        uses: how many operations use the bias.
+    """
+
+    bias: str
+    amounts: Tensor
+    uses: int
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """A mean of squares over a width that shrinks: weights and epsilon make up for it.
+
+    Args:
+        module: the name of the normalization.
+        width: the number of elements that the mean is over.
+    """
+
+    module: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Read:
+    """A sum over a labelled dimension of n indices: `out[o] = Σ_i weight[i, o] · x[i]`.
+
+    Args:
+        call: the operation.
+        labels: of each index, shape (n,).
+        silent: True where x[i] is zero whatever the inputs, shape (n,).
+        weight: True where output o takes x[i] in, shape (n, out); None when every output does.
+        outputs: labels of the outputs, shape (out,); None when they all stay.
+        fold: where constants go; None when they cannot.
+        rescale: what makes up for a smaller width; None when the sum is no mean.
+        source: the name of the parameter that the weights are, and its dimension of n; None when they are no parameter.
+    """
+
+    call: Call
+    labels: Tensor
+    silent: Tensor
+    weight: Tensor | None
+    outputs: Tensor | None
+    fold: Fold | None
+    rescale: Rescale | None
+    source: tuple[str, int] | None

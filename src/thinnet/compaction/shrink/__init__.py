@@ -1,0 +1,1 @@
+"""A smaller model made of a decision: slices, attributes, optimizer state, recipe."""

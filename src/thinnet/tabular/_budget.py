@@ -1,0 +1,28 @@
+"""A limit on the time that something may take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Budget:
+    """A time limit in seconds, counted from its creation; None is no limit."""
+
+    limit: float | None
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.start
+
+    @property
+    def left(self) -> float:
+        """Seconds until the limit; infinite without one."""
+        return float("inf") if self.limit is None else self.limit - self.elapsed
+
+    def part(self, share: float, *, keep: float = 0.0) -> Budget:
+        """A budget over the next `share` of what is left beyond `keep` seconds."""
+        return Budget(None if self.limit is None else max(self.left - keep, 0.0) * share)
