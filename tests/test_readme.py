@@ -31,7 +31,7 @@ def test_python_blocks_run(code: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_make_commands_are_targets() -> None:
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     asked = [shlex.split(command)[1] for command in COMMANDS if command.startswith("make ")]
     assert asked
     assert set(asked) <= set(targets)

@@ -37,7 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def size(folder: Path) -> int:
-    return sum((folder / name).stat().st_size for name in ("model.json", "weights.safetensors", "preprocessing.skops"))
+    return sum((folder / name).stat().st_size for name in ("model.json", "weights.safetensors"))
 
 
 def test_a_smaller_model_beside_the_one_that_stays(thinnet: Callable, model: Path, frame: pd.DataFrame) -> None:
@@ -46,7 +46,7 @@ def test_a_smaller_model_beside_the_one_that_stays(thinnet: Callable, model: Pat
     assert (ended.status, ended.err) == (0, "")
     place = model.with_name("churn-compact")
     assert contents(model) == before
-    assert sorted(contents(place)) == ["model.json", "preprocessing.skops", "weights.safetensors"]
+    assert sorted(contents(place)) == ["model.json", "weights.safetensors"]
     assert size(place) < size(model)
     x = frame.drop(columns="Churn")
     assert_allclose(tabular.load(place).predict_proba(x), tabular.load(model).predict_proba(x), rtol=1e-5)

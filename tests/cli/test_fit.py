@@ -100,7 +100,7 @@ def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: p
     names = tabular.load(tmp_path / "m").leaderboard_["regularizers"]
     assert sum(name.endswith(" + polish + refit") for name in names) >= 1
     ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--refit")
-    assert "note: no mix has zeros: there was none to refit\n" in ended.out
+    assert "note: no configuration has zeros: there was none to refit\n" in ended.out
 
 
 @pytest.mark.usefixtures("no_training")

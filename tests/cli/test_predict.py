@@ -82,7 +82,7 @@ def test_a_folder_that_is_no_model_is_refused(thinnet, model: Path, table: Path,
     assert line == f"{tmp_path / 'modell'} is not a model folder. Did you mean 'model'?"
 
 
-@pytest.mark.parametrize("name", ["model.json", "weights.safetensors", "preprocessing.skops"])
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
 @pytest.mark.parametrize("harm", ["truncated", "tampered", "gone"])
 def test_a_model_that_is_not_as_saved_is_refused(thinnet, model: Path, table: Path, name: str, harm: str) -> None:
     content = bytearray((model / name).read_bytes())

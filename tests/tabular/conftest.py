@@ -7,8 +7,8 @@ import torch
 
 from thinnet.tabular._budget import Budget
 from thinnet.tabular.features import _path as _feature_path
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._training import Training
 
@@ -48,9 +48,9 @@ def make_problem() -> Callable[..., Problem]:
 def train() -> Callable[..., Training]:
     """A training run to its end."""
 
-    def run(problem: Problem, mixes: list[Mix], *, steps: int = 100, **options: object) -> Training:
+    def run(problem: Problem, configurations: list[Configuration], *, steps: int = 100, **options: object) -> Training:
         settings = {"hidden": (8,), "batch_size": 32, "seed": 0, "schedule": Schedule(steps, Budget(None))}
-        training = Training(problem, mixes, **(settings | options))
+        training = Training(problem, configurations, **(settings | options))
         training.run()
         return training
 

@@ -9,8 +9,8 @@ import pytest
 from thinnet.tabular._budget import Budget
 from thinnet.tabular._fit import Fitted, fit_population
 from thinnet.tabular._progress import Progress
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._settings import Settings
 
 Make = Callable[..., Problem]
@@ -22,9 +22,9 @@ def fit(problem: Problem, callback: Callable[[Progress], object] | None = None, 
     return fit_population(problem, replace(SETTINGS, **changes), Budget(None), lambda loss: loss, callback)
 
 
-@pytest.mark.parametrize(("mixes", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])
-def test_each_further_round_is_half_as_large(mixes: int, rounds: int, rows: int, make_problem: Make) -> None:
-    fitted = fit(make_problem(3), n_mixes=mixes, n_rounds=rounds)
+@pytest.mark.parametrize(("configurations", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])
+def test_each_further_round_is_half_as_large(configurations: int, rounds: int, rows: int, make_problem: Make) -> None:
+    fitted = fit(make_problem(3), n_mixes=configurations, n_rounds=rounds)
     assert len(fitted.leaderboard) == rows
     assert fitted.leaderboard["weight"].sum() == pytest.approx(1)
     assert fitted.notes == []
@@ -75,6 +75,6 @@ def test_an_interrupt_before_anything_is_usable_goes_on_to_the_caller(make_probl
 
 
 def test_a_fit_in_which_every_network_diverges_is_refused(make_problem: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thinnet.tabular._fit.population", lambda *args, **options: [Mix(lr=1e20)] * 2)
+    monkeypatch.setattr("thinnet.tabular._fit.population", lambda *args, **options: [Configuration(lr=1e20)] * 2)
     with pytest.raises(ValueError, match=r"every network diverged: no held-out loss was finite\. Look for extreme"):
         fit(make_problem(1))

@@ -6,25 +6,31 @@ import torch
 
 from thinnet import L2
 from thinnet.tabular._select import select
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._trained_population import Trained
 from thinnet.tabular.population._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 
-MIXES = [Mix(), Mix(dropout=0.4), Mix((L2(1e-2),), views=()), Mix(label_smoothing=0.2), Mix(lr=2e-2)]
+CONFIGURATIONS = [
+    Configuration(),
+    Configuration(dropout=0.4),
+    Configuration((L2(1e-2),), encodings=()),
+    Configuration(label_smoothing=0.2),
+    Configuration(lr=2e-2),
+]
 
 
 def log_loss(p_NC: np.ndarray, y: np.ndarray) -> float:
     return -float(np.mean([np.log(row[label]) for row, label in zip(p_NC, y, strict=True)]))
 
 
-def fit(problem: Problem, train: Train, mixes: list[Mix] = MIXES) -> Trained:
-    return train(problem, mixes, steps=120).result()
+def fit(problem: Problem, train: Train, configurations: list[Configuration] = CONFIGURATIONS) -> Trained:
+    return train(problem, configurations, steps=120).result()
 
 
-def test_selection_is_no_worse_than_the_best_single_calibrated_mix(make_problem: Make, train: Train) -> None:
+def test_selection_is_no_worse_than_the_best_single_calibrated_configuration(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
     trained, y = fit(problem, train), problem.y_N.numpy()
     _, weights_M, mean_NC, _ = select(problem, trained)
@@ -70,7 +76,7 @@ def test_every_folds_member_of_a_chosen_mix_predicts(classes: int, make_problem:
 
 def test_bold_members_are_softened_and_shy_ones_sharpened(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    trained = fit(problem, train, [Mix()])
+    trained = fit(problem, train, [Configuration()])
     honest, _, honest_mean, _ = select(problem, trained)
     p = trained.oof_MNC.astype(np.float64)
     bold = p**2
@@ -80,12 +86,12 @@ def test_bold_members_are_softened_and_shy_ones_sharpened(make_problem: Make, tr
     assert softened.temperatures_K is not None
     np.testing.assert_allclose(softened.temperatures_K, 2 * honest.temperatures_K, rtol=1e-3)
     np.testing.assert_allclose(softened_mean, honest_mean, atol=1e-4)
-    assert softened.temperature == pytest.approx(1, abs=1e-3)  # one mix alone: nothing is left to calibrate
+    assert softened.temperature == pytest.approx(1, abs=1e-3)  # one configuration alone: nothing is left to calibrate
 
 
-def test_an_incomplete_mix_has_no_weight(make_problem: Make, train: Train) -> None:
+def test_an_incomplete_configuration_has_no_weight(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    trained = fit(problem, train, [Mix(lr=1e20), Mix(), Mix(dropout=0.2)])
+    trained = fit(problem, train, [Configuration(lr=1e20), Configuration(), Configuration(dropout=0.2)])
     assert trained.complete == [False, True, True]
     ensemble, weights_M, mean_NC, _ = select(problem, trained)
     assert weights_M[0] == 0

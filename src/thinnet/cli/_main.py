@@ -12,7 +12,7 @@ from thinnet.cli._errors import InputError, Stopped, one_line
 
 PIP = 'pip install "thinnet[tabular]"'
 STOPPED = "stopped; nothing is half-written."
-EXTRA = {"sklearn", "pandas", "pyarrow", "skops", "rich", "typer", "pydantic", "jinja2", "markupsafe", "plotly"}
+EXTRA = {"sklearn", "pandas", "pyarrow", "rich", "typer", "pydantic", "jinja2", "markupsafe", "plotly"}
 """Modules that come with the extra."""
 
 

@@ -142,9 +142,9 @@ class _ThinNet(FittedModel, ABC):
             frame = frame[[column.name for column in schema.columns]]
             notes += told(chosen.path)
             callback, memo = afterwards(callback), chosen.memo
-        encoder = Encoder(n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH).fit(frame, schema)
-        x_ND = torch.from_numpy(encoder.transform(frame))
-        problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
+        encoder = Encoder.fit(frame, schema, n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH)
+        x_ND = torch.from_numpy(encoder.encode(frame))
+        problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns]))
         settings = Settings.of(self, len(frame), seed)
         fitted = fit_population(problem, settings, budget, self._units, callback, self.checkpoint, memo)
         self.schema_, self.encoder_ = schema, encoder
@@ -155,7 +155,7 @@ class _ThinNet(FittedModel, ABC):
         self.facts_ = {
             "rows": f"{len(frame):,}",
             "columns": f"{len(self.schema_.columns)} used, {len(self.schema_.dropped)} left out",
-            "networks": f"{fitted.mixes} mixes of regularizers in {self.cv} folds",
+            "networks": f"{fitted.configurations} configurations of regularizers in {self.cv} folds",
             "time": f"{budget.elapsed:.0f} s",
         }
         if self.select_features:
@@ -176,7 +176,7 @@ class _ThinNet(FittedModel, ABC):
         """The ensemble's mean and variance for a table."""
         check_is_fitted(self)
         frame = self.schema_.read(X, estimator=type(self).__name__)
-        return self.ensemble_.outputs(torch.from_numpy(self.encoder_.transform(frame)))
+        return self.ensemble_.outputs(torch.from_numpy(self.encoder_.encode(frame)))
 
 
 class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]

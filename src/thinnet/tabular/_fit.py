@@ -17,10 +17,11 @@ from thinnet.tabular._leaderboard import Units, leaderboard, shown
 from thinnet.tabular._progress import Progress
 from thinnet.tabular._select import select
 from thinnet.tabular.model._ensemble import Ensemble
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._interrupt import deferred_interrupt
 from thinnet.tabular.population._polish_refit import SHARE, Debiasing, makes_zeros
-from thinnet.tabular.population._population import Mix, offspring, population
+from thinnet.tabular.population._sampling import offspring, population
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Floats, Trained
@@ -30,13 +31,13 @@ _FINISHING = 0.05
 """Share of the time kept back for selection and what follows."""
 
 _ENOUGH_STEPS, _ENOUGH_EPOCHS = 400, 3
-"""The shortest training after which mixes can be told apart."""
+"""The shortest training after which configurations can be told apart."""
 
 _FEWEST = 6
-"""Mixes that are trained however short the time."""
+"""Configurations that are trained however short the time."""
 
 _PARENTS = 4
-"""How many of the best mixes the next round starts from."""
+"""How many of the best configurations the next round starts from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +46,12 @@ class Fitted:
 
     Attributes:
         ensemble: predicts.
-        leaderboard: every mix.
-        curves: of the best and the unregularized mix.
+        leaderboard: every configuration.
+        curves: of the best and the unregularized configuration.
         weights: of the same.
         oof_mean_NC: the ensemble's predictions for rows that the predicting members never saw.
-        oof_variance_NC: the variance over its mixes of the same.
-        mixes: how many were trained, those that a stage made of them not counted.
+        oof_variance_NC: the variance over its configurations of the same.
+        configurations: how many were trained, those that a stage made of them not counted.
         interrupted: whether Ctrl-C ended it.
         notes: what went wrong on the way, if anything.
     """
@@ -61,7 +62,7 @@ class Fitted:
     weights: list[Weights]
     oof_mean_NC: Floats
     oof_variance_NC: Floats
-    mixes: int
+    configurations: int
     interrupted: bool
     notes: list[str]
 
@@ -93,18 +94,23 @@ def fit_population(
             callback(Progress(phase, fraction, members, score, elapsed, left))
 
     rng = np.random.default_rng(settings.seed)
-    mixes = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
-    file = _checkpoint(checkpoint, problem, settings, mixes, memo)
+    configurations = population(
+        settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng
+    )
+    file = _checkpoint(checkpoint, problem, settings, configurations, memo)
     unfinished = file.load() if file else []
     budget.start -= unfinished[-1][1]["elapsed"] if unfinished else 0.0
     rounds = settings.n_rounds
     if unfinished:
-        mixes, rounds = mixes[: len(unfinished[0][1]["traces"]) // problem.folds], unfinished[0][1]["rounds"]
-    later_share = SHARE * len(settings.stages) if any(map(makes_zeros, mixes)) else 0.0
+        configurations, rounds = (
+            configurations[: len(unfinished[0][1]["traces"]) // problem.folds],
+            unfinished[0][1]["rounds"],
+        )
+    later_share = SHARE * len(settings.stages) if any(map(makes_zeros, configurations)) else 0.0
     kept = 0.0 if budget.limit is None else later_share * max(budget.left, 0.0)
     if not unfinished and budget.limit is not None:
-        mixes, rounds = _affordable(problem, mixes, settings, (budget.left - kept) * (1 - _FINISHING))
-    later = max(1, len(mixes) // 2)
+        configurations, rounds = _affordable(problem, configurations, settings, (budget.left - kept) * (1 - _FINISHING))
+    later = max(1, len(configurations) // 2)
     trainings: list[Training] = []
     trained: Trained | None = None
 
@@ -129,15 +135,15 @@ def fit_population(
         for turn in range(rounds):
             if trained is not None:
                 ranked = np.argsort(trained.scores(), kind="stable")
-                parents = [trained.mixes[m] for m in ranked[:_PARENTS]]
+                parents = [trained.configurations[m] for m in ranked[:_PARENTS]]
                 rng = np.random.default_rng([settings.seed, turn])
-                mixes = offspring(parents, later, classification=problem.classification, rng=rng)
+                configurations = offspring(parents, later, classification=problem.classification, rng=rng)
                 if later > 1 and parents[0].regularized:
                     # the best one without its regularizers says what they did: all else is the same
-                    mixes[-1] = Mix(lr=parents[0].lr, views=parents[0].views)
+                    configurations[-1] = Configuration(lr=parents[0].lr, encodings=parents[0].encodings)
             training = Training(
                 problem,
-                mixes,
+                configurations,
                 hidden=settings.hidden,
                 batch_size=settings.batch_size,
                 schedule=Schedule(settings.max_steps, budget.part((1 - _FINISHING) / (rounds - turn), keep=kept)),
@@ -166,7 +172,7 @@ def fit_population(
                 "every network diverged: no held-out loss was finite. Look for extreme values in the table, or report "
                 "this with the table's description."
             )
-        mixes_trained, notes = len(trained.mixes), []
+        configurations_trained, notes = len(trained.configurations), []
         if settings.stages and not interrupt.asked:
             write()  # a fit that is killed from here on trains no population again
             debiased = Debiasing(problem, settings, go_on, lambda: interrupt.asked).run(
@@ -185,14 +191,18 @@ def fit_population(
         file.remove()
     if file and file.failure:
         notes.append(f"the checkpoint could not be written: {file.failure}")
-    return Fitted(ensemble, board, curves, weights, mean_NC, variance_NC, mixes_trained, interrupt.asked, notes)
+    return Fitted(
+        ensemble, board, curves, weights, mean_NC, variance_NC, configurations_trained, interrupt.asked, notes
+    )
 
 
-def _affordable(problem: Problem, mixes: list[Mix], settings: Settings, seconds: float) -> tuple[list[Mix], int]:
-    """Fewer rounds, then fewer mixes, where the time would not train them for long enough to tell them apart."""
+def _affordable(
+    problem: Problem, configurations: list[Configuration], settings: Settings, seconds: float
+) -> tuple[list[Configuration], int]:
+    """Fewer rounds, then fewer configurations, where time is too short to tell them all apart."""
     probe = Training(
         problem,
-        mixes,
+        configurations,
         hidden=settings.hidden,
         batch_size=settings.batch_size,
         schedule=Schedule(settings.max_steps, Budget(None)),
@@ -201,14 +211,16 @@ def _affordable(problem: Problem, mixes: list[Mix], settings: Settings, seconds:
     enough = min(settings.max_steps, max(_ENOUGH_STEPS, _ENOUGH_EPOCHS * probe.steps_an_epoch))
     # halved at the rungs, a training costs about half of what its first step says
     trainings = seconds / (0.5 * enough * probe.step_seconds())
-    count = max(int(len(mixes) * min(trainings, 1.0)), min(_FEWEST, len(mixes)))
-    return mixes[:count], max(1, min(settings.n_rounds, int(trainings)))
+    count = max(int(len(configurations) * min(trainings, 1.0)), min(_FEWEST, len(configurations)))
+    return configurations[:count], max(1, min(settings.n_rounds, int(trainings)))
 
 
 def _checkpoint(
-    path: str | Path | None, problem: Problem, settings: Settings, mixes: Sequence[Mix], memo: str
+    path: str | Path | None, problem: Problem, settings: Settings, configurations: Sequence[Configuration], memo: str
 ) -> Checkpoint | None:
     if path is None:
         return None
     arrays = (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N)
-    return Checkpoint(path, *(array.tobytes() for array in arrays), repr((settings, mixes)).encode(), memo=memo)
+    return Checkpoint(
+        path, *(array.tobytes() for array in arrays), repr((settings, configurations)).encode(), memo=memo
+    )

@@ -16,28 +16,28 @@ Units = Callable[[float], float]
 
 
 def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Units) -> pd.DataFrame:
-    """A row a mix, best held-out score first; scores are means over folds, training scores of a sample of rows.
+    """Tabulate the configurations, best held-out score first; scores are means over folds, training scores of a sample.
 
     Columns: rank, regularizers, train, held_out, gap, zeros (share of weights exactly zero), weight (in the ensemble),
-    epochs, learning_rate, views (the encodings of numbers that it sees).
+    epochs, learning_rate, encodings (of numbers, that it sees).
     """
     rows = []
-    for m, mix in enumerate(trained.mixes):
+    for m, configuration in enumerate(trained.configurations):
         traces = _folds(problem, trained, m)
         scored = [t for t in traces if t.best >= 0]
         held_out = units(float(np.mean([t.score for t in traces])))
         train = units(float(np.mean([t.train[t.best] for t in scored]))) if scored else np.nan
         rows.append(
             {
-                "regularizers": str(mix),
+                "regularizers": str(configuration),
                 "train": train,
                 "held_out": held_out if np.isfinite(held_out) else np.nan,
                 "gap": held_out - train if np.isfinite(held_out) else np.nan,
                 "zeros": float(np.mean([trained.zeros(m * problem.folds + t.fold) for t in traces])),
                 "weight": float(weights_M[m]),
                 "epochs": float(np.mean([t.epochs[t.best] for t in scored])) if scored else 0.0,
-                "learning_rate": mix.lr,
-                "views": " + ".join(v for v in mix.views if v in problem.parts_D) or "plain",
+                "learning_rate": configuration.lr,
+                "encodings": " + ".join(v for v in configuration.encodings if v in problem.parts_D) or "plain",
             }
         )
     board = pd.DataFrame(rows).sort_values("held_out", kind="stable").reset_index(drop=True)
@@ -46,13 +46,15 @@ def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Un
 
 
 def shown(problem: Problem, trained: Trained, units: Units) -> tuple[list[Curve], list[Weights]]:
-    """Curve and weights of the best mix and of the unregularized one."""
-    scores = [float(np.mean([t.score for t in _folds(problem, trained, m)])) for m in range(len(trained.mixes))]
+    """Curve and weights of the best configuration and of the unregularized one."""
+    scores = [
+        float(np.mean([t.score for t in _folds(problem, trained, m)])) for m in range(len(trained.configurations))
+    ]
     best = int(np.argmin(scores))
-    plain = [m for m, mix in enumerate(trained.mixes) if not mix.regularized]
+    plain = [m for m, configuration in enumerate(trained.configurations) if not configuration.regularized]
     curves, weights = [], []
     for m in dict.fromkeys([best, *plain[:1]]):
-        name = str(trained.mixes[m])
+        name = str(trained.configurations[m])
         curves.append(_curve(name, _folds(problem, trained, m), units))
         member = trained.stack.member(m * problem.folds)
         layers = [p.detach().numpy() for n, p in member.named_parameters() if n.endswith("weight")]
@@ -62,8 +64,8 @@ def shown(problem: Problem, trained: Trained, units: Units) -> tuple[list[Curve]
     return curves, weights
 
 
-def _folds(problem: Problem, trained: Trained, mix: int) -> list[Trace]:
-    return trained.traces[mix * problem.folds : (mix + 1) * problem.folds]
+def _folds(problem: Problem, trained: Trained, configuration: int) -> list[Trace]:
+    return trained.traces[configuration * problem.folds : (configuration + 1) * problem.folds]
 
 
 def _curve(name: str, traces: Sequence[Trace], units: Units) -> Curve:

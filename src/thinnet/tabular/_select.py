@@ -17,10 +17,10 @@ class Selection(NamedTuple):
     """An ensemble, and what it predicts for rows that its members were not trained on.
 
     Attributes:
-        ensemble: the chosen members, every fold's of each chosen mix.
-        weights_M: weight of every mix of the population, most of them 0.
+        ensemble: the chosen members, every fold's of each chosen configuration.
+        weights_M: weight of every configuration of the population, most of them 0.
         mean_NC: held-out predictions of the ensemble.
-        variance_NC: their variance over its mixes.
+        variance_NC: their variance over its configurations.
     """
 
     ensemble: Ensemble
@@ -30,10 +30,10 @@ class Selection(NamedTuple):
 
 
 def select(problem: Problem, trained: Trained) -> Selection:
-    """Select the ensemble greedily, by the loss of its held-out predictions, after temperature scaling of each mix."""
+    """Select the ensemble greedily by its held-out loss, after temperature scaling of each configuration."""
     complete = np.flatnonzero(trained.complete)
     oof = trained.oof_MNC[complete].astype(np.float64)
-    temperatures_M = np.ones(len(trained.mixes))
+    temperatures_M = np.ones(len(trained.configurations))
     if problem.classification:
         targets = problem.y_N.numpy()
         # label smoothing and early stopping leave members too shy or too bold; one number each puts that right
@@ -42,7 +42,7 @@ def select(problem: Problem, trained: Trained) -> Selection:
     else:
         targets = problem.y_N.numpy()[:, None].astype(np.float64)
     chosen = greedy_selection(oof, targets, "log_loss" if problem.classification else "squared_error")
-    weights_M = np.zeros(len(trained.mixes))
+    weights_M = np.zeros(len(trained.configurations))
     weights_M[complete] = chosen
     mean_NC = np.tensordot(chosen, oof, 1)
     variance_NC = np.tensordot(chosen, (oof - mean_NC) ** 2, 1)

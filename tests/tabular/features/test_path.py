@@ -32,11 +32,11 @@ def made_up(outputs: int, *, seed: int, rows: int = 400) -> tuple[Problem, list[
     else:
         y, strata = torch.from_numpy((signal / signal.std()).astype(np.float32)), None
     schema, frame = learn(X)
-    encoder = Encoder(n_bins=8).fit(frame, schema)
+    encoder = Encoder.fit(frame, schema, n_bins=8)
     names = [column.name for column in schema.columns]
-    blocks = [names.index(name) for name, _ in encoder.columns_]
-    x = balanced(torch.from_numpy(encoder.transform(frame)), blocks)
-    parts = np.array([part for _, part in encoder.columns_])
+    blocks = [names.index(name) for name, _ in encoder.columns]
+    x = balanced(torch.from_numpy(encoder.encode(frame)), blocks)
+    parts = np.array([part for _, part in encoder.columns])
     return Problem(x, y, stratified_folds(strata, rows, 5, seed), outputs, parts), names, blocks
 
 

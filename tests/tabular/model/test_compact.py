@@ -81,7 +81,7 @@ def test_dead_nodes_go_and_predictions_stay(fitted: Fitted) -> None:
 def test_inputs_that_a_network_does_not_see_go(fitted: Fitted) -> None:
     seen = [member.inputs for member in fitted.ensemble_.stack.members]
     assert any(inputs is not None for inputs in seen)
-    width = len(fitted.encoder_.columns_)
+    width = len(fitted.encoder_.columns)
     _, report = fitted.compact()
     for inputs, (before, after) in zip(seen, report.members, strict=True):
         assert before[0] == width
@@ -123,7 +123,7 @@ def test_the_format_says_who_can_read_a_folder(fitted: Fitted, tmp_path: Path) -
     kill(fitted)
     small, _ = fitted.compact()
     cards = [json.loads((m.save(tmp_path / str(i)) / "model.json").read_text()) for i, m in enumerate((fitted, small))]
-    assert [card["format"] for card in cards] == [1, 2]
+    assert [card["format"] for card in cards] == [4, 4]
     assert cards[0]["payload"].keys() >= {"sizes", "dropout", "activation"}
 
 

@@ -6,18 +6,24 @@ import torch
 
 from thinnet import L2
 from thinnet.tabular.model._ensemble import Ensemble
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._trained_population import Trained
 from thinnet.tabular.population._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 
-MIXES = [Mix(), Mix(dropout=0.4), Mix((L2(1e-2),), views=()), Mix(label_smoothing=0.2), Mix(lr=2e-2)]
+CONFIGURATIONS = [
+    Configuration(),
+    Configuration(dropout=0.4),
+    Configuration((L2(1e-2),), encodings=()),
+    Configuration(label_smoothing=0.2),
+    Configuration(lr=2e-2),
+]
 
 
-def fit(problem: Problem, train: Train, mixes: list[Mix] = MIXES) -> Trained:
-    return train(problem, mixes, steps=120).result()
+def fit(problem: Problem, train: Train, configurations: list[Configuration] = CONFIGURATIONS) -> Trained:
+    return train(problem, configurations, steps=120).result()
 
 
 @pytest.mark.parametrize("classes", [1, 3])

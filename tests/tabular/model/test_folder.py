@@ -6,20 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-import skops.io
 import torch
 
 from thinnet.errors import ModelFolderError
-from thinnet.tabular.columns._encoder import Encoder
-from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.model import _folder
 from thinnet.tabular.model._folder import Card, check_destination, read_folder, write_folder
 
 CARD = Card(library="0.1.0", estimator="Model", params={"time_limit": 60}, payload={"curve": [1.0, 0.1 + 0.2]})
-FILES = ["model.json", "preprocessing.skops", "weights.safetensors"]
+FILES = ["model.json", "weights.safetensors"]
 
 
 def tensors(value: float = 1.0) -> dict[str, torch.Tensor]:
@@ -27,29 +22,19 @@ def tensors(value: float = 1.0) -> dict[str, torch.Tensor]:
 
 
 def save(path: Path, value: float = 1.0) -> Path:
-    return write_folder(path, CARD, tensors(value), {"classes": np.array(["a", "b"], dtype=object)})
+    return write_folder(path, CARD, tensors(value))
 
 
-def reseal(folder: Path, **files: bytes) -> None:
-    """Puts other content into a folder with hashes and seal that fit it, as a forger would."""
-    names = {"weights": "weights.safetensors", "objects": "preprocessing.skops"}
-    contents = {name: (folder / name).read_bytes() for name in names.values()}
-    contents |= {names[key]: content for key, content in files.items()}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    (folder / "model.json").write_bytes(_folder._sealed(CARD, contents))
+def reseal(folder: Path, weights: bytes) -> None:
+    """Puts other weights into a folder with hashes and seal that fit them, as a forger would."""
+    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / "model.json").write_bytes(_folder._sealed(CARD, {"weights.safetensors": weights}))
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"n": [1.0, None, 3.0], "c": ["a", None, "b"], "d": pd.to_datetime(["2020", "2021", "2022"])})
-    schema, frame = learn(frame.assign(one=1))
-    encoder = Encoder().fit(frame, schema)
-    folder = write_folder(tmp_path / "deep" / "model", CARD, tensors(), {"schema": schema, "encoder": encoder})
+    folder = write_folder(tmp_path / "deep" / "model", CARD, tensors())
     assert sorted(os.listdir(folder)) == FILES
     model = read_folder(folder)
-    assert model.objects["schema"] == schema
-    assert model.objects["encoder"].columns_ == encoder.columns_
-    np.testing.assert_array_equal(model.objects["encoder"].transform(frame), encoder.transform(frame))
     torch.testing.assert_close(model.tensors, tensors(), rtol=0, atol=0)
     assert model.card.model_dump(exclude={"files", "seal"}) == CARD.model_dump(exclude={"files", "seal"})
 
@@ -57,7 +42,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 def test_views_of_one_stack_are_saved_each_by_itself(tmp_path: Path) -> None:
     stack = torch.arange(12.0).reshape(3, 2, 2)
     members = {str(i): stack[i].T for i in range(3)}
-    read = read_folder(write_folder(tmp_path / "m", CARD, members, {})).tensors
+    read = read_folder(write_folder(tmp_path / "m", CARD, members)).tensors
     torch.testing.assert_close(read, members, rtol=0, atol=0)
 
 
@@ -123,7 +108,7 @@ def test_a_parent_that_is_not_writable_is_refused(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("standing", [False, True], ids=["new", "replacing"])
-@pytest.mark.parametrize("call", [0, 1, 2, 3], ids=lambda call: f"fsync {call}")
+@pytest.mark.parametrize("call", [0, 1, 2], ids=lambda call: f"fsync {call}")
 def test_a_full_disk_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, standing: bool
 ) -> None:
@@ -173,13 +158,8 @@ def test_the_standing_model_comes_back_when_the_new_one_cannot_take_its_place(
 )
 def test_a_card_that_is_no_json_is_refused(tmp_path: Path, payload: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelFolderError, match=message):
-        write_folder(tmp_path / "m", CARD.model_copy(update={"payload": payload}), {}, {})
+        write_folder(tmp_path / "m", CARD.model_copy(update={"payload": payload}), {})
     assert os.listdir(tmp_path) == []
-
-
-def test_objects_that_would_not_load_are_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ModelFolderError, match=r"the preprocessing holds .*getcwd, which would not load again"):
-        write_folder(tmp_path / "m", CARD, {}, {"f": os.getcwd})
 
 
 def test_no_folder_and_no_model(tmp_path: Path) -> None:
@@ -251,26 +231,9 @@ class Bomb:
         return os.mkdir, ("exploded",)
 
 
-@pytest.mark.parametrize("place", ["weights", "objects"])
-def test_a_pickle_is_refused_and_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_a_pickle_is_refused_and_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    reseal(save(tmp_path / "m"), **{place: pickle.dumps(Bomb())})
+    reseal(save(tmp_path / "m"), pickle.dumps(Bomb()))
     with pytest.raises(ModelFolderError, match="is damaged"):
         read_folder(tmp_path / "m")
     assert os.listdir(tmp_path) == ["m"]
-
-
-def test_poisoned_preprocessing_is_refused_and_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    reseal(save(tmp_path / "m"), objects=skops.io.dumps({"encoder": Bomb(), "f": os.system}))
-    with pytest.raises(
-        ModelFolderError, match=r"preprocessing\.skops holds .*posix\.system, .*Bomb, which no thinnet model"
-    ):
-        read_folder(tmp_path / "m")
-    assert os.listdir(tmp_path) == ["m"]
-
-
-def test_preprocessing_that_is_no_dictionary_is_refused(tmp_path: Path) -> None:
-    reseal(save(tmp_path / "m"), objects=skops.io.dumps([1, 2]))
-    with pytest.raises(ModelFolderError, match=r"preprocessing\.skops is damaged"):
-        read_folder(tmp_path / "m")

@@ -16,9 +16,9 @@ from thinnet import L1, L2, ElasticNet, GroupLasso, MaxNorm, WeightDecay
 from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular._budget import Budget
 from thinnet.tabular.population import _polish_refit as _debias
+from thinnet.tabular.population._configuration import Configuration, Stage
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._polish_refit import Debiased, Debiasing, makes_zeros
-from thinnet.tabular.population._population import Mix, Stage
 from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Trained
 from thinnet.tabular.population._training import Training
@@ -27,7 +27,11 @@ Make, Train = Callable[..., Problem], Callable[..., Training]
 TELL = Callable[[str, float, int, float], None]
 
 BOTH: tuple[Stage, ...] = ("polish", "refit")
-MIXES = [Mix(dropout=0.2), Mix((L1(3e-2),), dropout=0.1, lr=1e-2), Mix((GroupLasso(3e-2, by="outputs"),), lr=1e-2)]
+CONFIGURATIONS = [
+    Configuration(dropout=0.2),
+    Configuration((L1(3e-2),), dropout=0.1, lr=1e-2),
+    Configuration((GroupLasso(3e-2, by="outputs"),), lr=1e-2),
+]
 
 
 def debias(
@@ -73,7 +77,7 @@ def test_a_polish_reaches_the_lasso_and_clears_what_is_none_of_it(
     linear: Problem, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strength = 0.2
-    trained = train(linear, [Mix((L1(strength),), lr=2e-2)], hidden=(), steps=60, keep_last=True).result()
+    trained = train(linear, [Configuration((L1(strength),), lr=2e-2)], hidden=(), steps=60, keep_last=True).result()
     monkeypatch.setattr(_debias, "_POLISH_STEPS", 1500)
     (polished,) = debias(linear, trained, ("polish",), hidden=(), steps=1500).found
     cleared = 0
@@ -86,11 +90,11 @@ def test_a_polish_reaches_the_lasso_and_clears_what_is_none_of_it(
         assert_array_equal(after == 0, oracle.coef_ == 0)
         cleared += int(((before != 0) & (oracle.coef_ == 0)).sum())
     assert cleared > 0  # there was noise to be cleared
-    assert [str(mix) for mix in polished.mixes] == [f"L1 {strength} + polish"]
+    assert [str(configuration) for configuration in polished.configurations] == [f"L1 {strength} + polish"]
 
 
 def test_a_refit_is_least_squares_on_the_survivors(linear: Problem, train: Train) -> None:
-    trained = train(linear, [Mix((L1(0.4),), lr=2e-2)], hidden=(), steps=400, keep_last=True).result()
+    trained = train(linear, [Configuration((L1(0.4),), lr=2e-2)], hidden=(), steps=400, keep_last=True).result()
     (refit,) = debias(linear, trained, ("refit",), hidden=(), steps=2000).found
     for fold in range(3):
         seen, left = linear.fold_N != fold, coefficients(trained, fold) != 0
@@ -106,10 +110,12 @@ def test_a_refit_is_least_squares_on_the_survivors(linear: Problem, train: Train
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_refit_changes_the_survivors_alone(classes: int, make_problem: Make, train: Train) -> None:
     problem = make_problem(classes)
-    trained = train(problem, MIXES).result()
+    trained = train(problem, CONFIGURATIONS).result()
     (refit,) = debias(problem, trained, ("refit",)).found
     order = np.argsort(trained.scores()[1:], kind="stable") + 1
-    assert [replace(mix, stages=()) for mix in refit.mixes] == [MIXES[m] for m in order]
+    assert [replace(configuration, stages=()) for configuration in refit.configurations] == [
+        CONFIGURATIONS[m] for m in order
+    ]
     before = trained.part(order.tolist())
     for old, new, w, v in zip(zeros(before), zeros(refit), before.stack.weights, refit.stack.weights, strict=True):
         assert_array_equal(new, old)
@@ -125,7 +131,7 @@ def test_a_refit_changes_the_survivors_alone(classes: int, make_problem: Make, t
 
 def test_zeros_are_held_while_members_leave(make_problem: Make, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = make_problem(1)
-    trained = train(problem, [Mix((L1(s),), lr=1e-2) for s in (1e-2, 3e-2, 5e-2)]).result()
+    trained = train(problem, [Configuration((L1(s),), lr=1e-2) for s in (1e-2, 3e-2, 5e-2)]).result()
     monkeypatch.setattr("thinnet.tabular.population._early_stopping._PATIENCE", 0.05)
     alive: list[int] = []
     (refit,) = debias(problem, trained, ("refit",), steps=1200, tell=lambda *told: alive.append(told[2])).found
@@ -137,25 +143,27 @@ def test_zeros_are_held_while_members_leave(make_problem: Make, train: Train, mo
 
 def test_all_but_what_makes_zeros_stays(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    mix = Mix((ElasticNet(1e-2, 1e-3), MaxNorm(0.5), L2(1e-3)), dropout=0.2, label_smoothing=0.1, lr=2e-2, views=())
-    trained = train(problem, [mix]).result()
+    configuration = Configuration(
+        (ElasticNet(1e-2, 1e-3), MaxNorm(0.5), L2(1e-3)), dropout=0.2, label_smoothing=0.1, lr=2e-2, encodings=()
+    )
+    trained = train(problem, [configuration]).result()
     polished, refit = debias(problem, trained, BOTH).found
     for k in range(3):
         one, other = polished.stack.members[k], refit.stack.members[k]
-        assert one.rule is not None and one.rule.parts() == mix.rules
-        assert other.rule is not None and other.rule.parts() == mix.rules[1:]
+        assert one.rule is not None and one.rule.parts() == configuration.rules
+        assert other.rule is not None and other.rule.parts() == configuration.rules[1:]
         assert (one.dropout, other.dropout) == (0, 0.2)
         assert (one.label_smoothing, other.label_smoothing, other.lr) == (0.1, 0.1, 2e-2)
         assert one.inputs == other.inputs == (True, True, True, False, False, False)
     for w in refit.stack.weights:
         assert float(w.norm(dim=-1).max()) <= 0.5 + 1e-6
     assert not refit.stack.weights[0][:, :, 3:].any()
-    assert str(refit.mixes[0]) == f"{mix} + polish + refit"
+    assert str(refit.configurations[0]) == f"{configuration} + polish + refit"
 
 
 def test_a_polish_knows_no_noise(make_problem: Make, train: Train) -> None:
     problem = make_problem(1)
-    trained = train(problem, MIXES).result()
+    trained = train(problem, CONFIGURATIONS).result()
     one, other = (debias(problem, trained, ("polish",), seed=seed).found[0] for seed in (0, 1))
     # rows come in another order, masks would be others
     torch.testing.assert_close(list(one.stack.parameters()), list(other.stack.parameters()), rtol=1e-3, atol=1e-4)
@@ -163,7 +171,7 @@ def test_a_polish_knows_no_noise(make_problem: Make, train: Train) -> None:
 
 def test_polish_comes_before_refit(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    trained = train(problem, MIXES).result()
+    trained = train(problem, CONFIGURATIONS).result()
     told: list[tuple[str, float]] = []
     polished, refit = debias(problem, trained, BOTH, tell=lambda *args: told.append(args[:2])).found
     assert list(dict.fromkeys(phase for phase, _ in told)) == ["polishing", "refitting"]
@@ -172,7 +180,9 @@ def test_polish_comes_before_refit(make_problem: Make, train: Train) -> None:
     assert shares == sorted(shares)
     for old, new in zip(zeros(polished), zeros(refit), strict=True):
         assert_array_equal(new, old)
-    before = trained.part([trained.mixes.index(replace(mix, stages=())) for mix in refit.mixes])
+    before = trained.part(
+        [trained.configurations.index(replace(configuration, stages=())) for configuration in refit.configurations]
+    )
     assert sum(z.sum() for z in zeros(polished)) > sum(z.sum() for z in zeros(before))
     # epochs go on from those of the population
     starts = [trace.epochs[trace.best] for trace in before.traces]
@@ -182,13 +192,13 @@ def test_polish_comes_before_refit(make_problem: Make, train: Train) -> None:
 
 def test_a_member_that_diverges_is_left_as_it_stood(make_problem: Make, train: Train) -> None:
     problem = make_problem(1)
-    mixes = [Mix((L1(1e-2),), lr=1e-2), Mix((L1(1e-2),), lr=5e-3)]
-    trained = train(problem, mixes).result()
+    configurations = [Configuration((L1(1e-2),), lr=1e-2), Configuration((L1(1e-2),), lr=5e-3)]
+    trained = train(problem, configurations).result()
     alone = debias(problem, trained.part([0]), BOTH).found
-    trained.mixes[1] = replace(mixes[1], lr=1e20)
+    trained.configurations[1] = replace(configurations[1], lr=1e20)
     found = debias(problem, trained, BOTH).found
     for one, both in zip(alone, found, strict=True):
-        at = [mix.lr for mix in both.mixes].index(1e-2)
+        at = [configuration.lr for configuration in both.configurations].index(1e-2)
         np.testing.assert_allclose(both.scores()[at], one.scores()[0], rtol=1e-3)
         assert both.complete == [True, True]
         assert all(p.isfinite().all() for p in both.stack.parameters())
@@ -197,41 +207,47 @@ def test_a_member_that_diverges_is_left_as_it_stood(make_problem: Make, train: T
 
 def test_where_nothing_has_zeros_a_note_says_so(make_problem: Make, train: Train) -> None:
     problem = make_problem(1)
-    plain = train(problem, [Mix(), Mix((L2(1e-3), MaxNorm(1.0), WeightDecay(0.1)))], steps=5).result()
-    assert not any(map(makes_zeros, plain.mixes))
+    plain = train(
+        problem, [Configuration(), Configuration((L2(1e-3), MaxNorm(1.0), WeightDecay(0.1)))], steps=5
+    ).result()
+    assert not any(map(makes_zeros, plain.configurations))
     result = debias(problem, plain, BOTH)
-    assert (result.found, result.notes) == ([], ["no mix has zeros: there was none to polish and refit"])
-    weak = train(problem, [Mix((L1(0.0),))], steps=5).result()
-    assert debias(problem, weak, ("refit",)).notes == ["no mix has zeros: there was none to refit"]
+    assert (result.found, result.notes) == ([], ["no configuration has zeros: there was none to polish and refit"])
+    weak = train(problem, [Configuration((L1(0.0),))], steps=5).result()
+    assert debias(problem, weak, ("refit",)).notes == ["no configuration has zeros: there was none to refit"]
 
 
-def test_the_best_mixes_come_first_where_time_is_short(
+def test_the_best_configurations_come_first_where_time_is_short(
     make_problem: Make, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = make_problem(1)
-    trained = train(problem, [Mix((L1(s),), lr=1e-2) for s in (1e-2, 5e-2, 3e-2, 2e-1)]).result()
+    trained = train(problem, [Configuration((L1(s),), lr=1e-2) for s in (1e-2, 5e-2, 3e-2, 2e-1)]).result()
     monkeypatch.setattr(Training, "step_seconds", lambda self: 1.0)
     result = debias(problem, trained, ("refit",), budget=Budget(2.5 * 50))
-    assert result.notes == ["time to refit the best 2 of 4 mixes with zeros"]
+    assert result.notes == ["time to refit the best 2 of 4 configurations with zeros"]
     best = np.argsort(trained.scores(), kind="stable")[:2]
-    assert [mix.rules for mix in result.found[0].mixes] == [trained.mixes[m].rules for m in best]
+    assert [configuration.rules for configuration in result.found[0].configurations] == [
+        trained.configurations[m].rules for m in best
+    ]
 
 
 def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
     make_problem: Make, train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = make_problem(1)
-    trained = train(problem, [Mix((L1(1e-2),), lr=1e-2), Mix((L1(3e-2),), lr=1e-2)]).result()
+    trained = train(problem, [Configuration((L1(1e-2),), lr=1e-2), Configuration((L1(3e-2),), lr=1e-2)]).result()
     # a step costs a second for 30 rows, and the full batch has 120
     monkeypatch.setattr(_debias, "_PROBED", 30)
     monkeypatch.setattr(Training, "step_seconds", lambda self: 1.0)
     result = debias(problem, trained, BOTH, budget=Budget(110))  # 15 full batches take 60 seconds, 50 minibatches 53
     assert result.notes == [
         "too little time to polish what has zeros: a higher limit will do",
-        "time to refit the best 1 of 2 mixes with zeros",
+        "time to refit the best 1 of 2 configurations with zeros",
     ]
-    assert [str(mix).rpartition(" + ")[2] for found in result.found for mix in found.mixes] == ["refit"]
-    weak = train(problem, [Mix((L1(0.0),))], steps=5).result()  # without a polish there are no zeros to hold
+    assert [
+        str(configuration).rpartition(" + ")[2] for found in result.found for configuration in found.configurations
+    ] == ["refit"]
+    weak = train(problem, [Configuration((L1(0.0),))], steps=5).result()  # without a polish there are no zeros to hold
     assert debias(problem, weak, BOTH, budget=Budget(110)).found == []
     none = debias(problem, trained, BOTH, budget=Budget(1e-9))
     assert none.found == []
@@ -274,13 +290,13 @@ def test_what_is_debiased_stands_beside_what_it_comes_from(kind: type, y: np.nda
     assert all(zeros[f"{name} + polish"] >= zeros[name] for name in sharp)
     assert sum(zeros[name] for name in after) > sum(zeros[name] for name in sharp)
     assert board["weight"].sum() == pytest.approx(1)
-    # greedy selection starts at the best single mix; temperatures and the mean over rows, not folds, differ a little
+    # greedy selection starts at the best single one; temperatures and the mean over rows, not folds, differ a little
     assert model.held_out_score_ <= board["held_out"].min() * 1.02
-    assert model.facts_["networks"] == "8 mixes of regularizers in 2 folds"
+    assert model.facts_["networks"] == "8 configurations of regularizers in 2 folds"
     assert model.notes_ == []
 
 
-def test_no_option_no_change_and_one_option_one_row_a_mix() -> None:
+def test_no_option_no_change_and_one_option_one_row_a_configuration() -> None:
     names = ThinNetClassifier(**SMALL, refit=True).fit(X, Y).leaderboard_["regularizers"]
     assert sum(name.endswith(" + refit") for name in names) == len(names) - 8 > 0
     names = ThinNetClassifier(**SMALL, polish=True).fit(X, Y).leaderboard_["regularizers"]
@@ -289,7 +305,7 @@ def test_no_option_no_change_and_one_option_one_row_a_mix() -> None:
 
 def test_nothing_to_debias_is_a_note() -> None:
     model = ThinNetRegressor(**SMALL | {"n_mixes": 4}, refit=True).fit(X, SIGNAL)
-    assert model.notes_ == ["no mix has zeros: there was none to refit"]
+    assert model.notes_ == ["no configuration has zeros: there was none to refit"]
     assert len(model.leaderboard_) == 4
 
 
@@ -371,10 +387,10 @@ def test_a_refit_is_saved_reported_and_compacted(
     def last(oof: np.ndarray, *_: object) -> np.ndarray:
         return np.eye(len(oof))[-1]
 
-    monkeypatch.setattr("thinnet.tabular.model._ensemble.greedy_selection", last)
+    monkeypatch.setattr("thinnet.tabular._select.greedy_selection", last)
     monkeypatch.setattr(
         "thinnet.tabular._fit.population",
-        lambda *_, **__: [Mix(), Mix((GroupLasso(0.008, by="outputs"),), lr=1e-2)],
+        lambda *_, **__: [Configuration(), Configuration((GroupLasso(0.008, by="outputs"),), lr=1e-2)],
     )
     model = kind(**SMALL, refit=True).fit(X, y)
     row = model.leaderboard_.set_index("weight").loc[1.0]
@@ -383,7 +399,7 @@ def test_a_refit_is_saved_reported_and_compacted(
     assert 0 < dead < 16
     back = load(model.save(tmp_path / "model"))
     assert (back.polish, back.refit) == (False, True)
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["format"] == 3
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["format"] == 4
     assert_array_equal(back.predict(X), model.predict(X))
     pd.testing.assert_frame_equal(back.leaderboard_, model.leaderboard_)
     assert "refit" in back.report(tmp_path / "report.html").read_text(encoding="utf-8")

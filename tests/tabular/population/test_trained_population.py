@@ -6,39 +6,44 @@ import torch
 
 from thinnet import L1, L2
 from thinnet.stack import predict
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._trained_population import Trace
 from thinnet.tabular.population._training import Training
 
 Make, Train = Callable[..., Problem], Callable[..., Training]
 
-MIXES = [Mix(), Mix(dropout=0.3), Mix((L2(1e-2),), views=()), Mix((L1(1e-3),), lr=1e-2)]
+CONFIGURATIONS = [
+    Configuration(),
+    Configuration(dropout=0.3),
+    Configuration((L2(1e-2),), encodings=()),
+    Configuration((L1(1e-3),), lr=1e-2),
+]
 
 
 def test_joined_populations_keep_their_members(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    first, second = train(problem, MIXES[:2]).result(), train(problem, MIXES[2:], seed=5).result()
+    first, second = train(problem, CONFIGURATIONS[:2]).result(), train(problem, CONFIGURATIONS[2:], seed=5).result()
     scores = [*first.scores(), *second.scores()]
     outputs = [predict(t.stack, problem.x_ND) for t in (first, second)]
     oof = np.concatenate([first.oof_MNC, second.oof_MNC])
     first.join(second)
-    assert first.mixes == MIXES
+    assert first.configurations == CONFIGURATIONS
     assert first.complete == [True] * 4
-    assert [(t.mix, t.fold) for t in first.traces] == [(m, f) for m in range(4) for f in range(3)]
+    assert [(t.configuration, t.fold) for t in first.traces] == [(m, f) for m in range(4) for f in range(3)]
     assert first.scores().tolist() == scores
     np.testing.assert_array_equal(first.oof_MNC, oof)
     torch.testing.assert_close(predict(first.stack, problem.x_ND), torch.cat(outputs))
-    assert [t.mix for t in second.traces] == [0] * 3 + [1] * 3  # the other one is left as it was
+    assert [t.configuration for t in second.traces] == [0] * 3 + [1] * 3  # the other one is left as it was
 
 
-def test_a_part_is_some_mixes_apart_from_the_rest(make_problem: Make, train: Train) -> None:
+def test_a_part_is_some_configurations_apart_from_the_rest(make_problem: Make, train: Train) -> None:
     problem = make_problem(3)
-    trained = train(problem, MIXES).result()
+    trained = train(problem, CONFIGURATIONS).result()
     part = trained.part([2, 0])
-    assert part.mixes == [MIXES[2], MIXES[0]]
+    assert part.configurations == [CONFIGURATIONS[2], CONFIGURATIONS[0]]
     assert part.complete == [True, True]
-    assert [(t.mix, t.fold) for t in part.traces] == [(m, f) for m in range(2) for f in range(3)]
+    assert [(t.configuration, t.fold) for t in part.traces] == [(m, f) for m in range(2) for f in range(3)]
     assert part.scores().tolist() == trained.scores()[[2, 0]].tolist()
     np.testing.assert_array_equal(part.oof_MNC, trained.oof_MNC[[2, 0]])
     both = [predict(each.stack, problem.x_ND) for each in (part, trained)]
@@ -50,7 +55,7 @@ def test_a_part_is_some_mixes_apart_from_the_rest(make_problem: Make, train: Tra
 
 
 def test_zeros_of_unseen_inputs_do_not_count(make_problem: Make, train: Train) -> None:
-    trained = train(make_problem(1), MIXES, steps=2).result()
+    trained = train(make_problem(1), CONFIGURATIONS, steps=2).result()
     for weights in trained.stack.weights:
         weights.data.fill_(1.0)
     first, second = trained.stack.weights

@@ -1,21 +1,21 @@
-"""A typed table becomes the float32 matrix that a network reads."""
+"""The encoding of a typed table as the float32 matrix that networks are given."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import MissingIndicator, SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from thinnet.errors import DataError
+from thinnet.tabular.columns._one_hot import OneHotEncoder
 from thinnet.tabular.columns._periodic import PeriodicEncoder
 from thinnet.tabular.columns._piecewise_linear import PiecewiseLinearEncoder
-from thinnet.tabular.columns._robust_scaler import RobustSmoothScaler
+from thinnet.tabular.columns._robust_scaler import Floats, RobustSmoothScaler
 from thinnet.tabular.columns._schema import Schema
 
 Part = Literal["numeric", "bins", "slow", "fast", "missing", "onehot"]
@@ -31,6 +31,7 @@ GROUPING_ROWS = 100
 """Smaller tables keep every category, however rare."""
 
 
+@dataclass(frozen=True, eq=False)
 class Encoder:
     """Numbers scaled and binned, their absence flagged, categories one-hot.
 
@@ -41,140 +42,141 @@ class Encoder:
     - *onehot*: a column per category, missing being one; rare categories share a column, which unseen ones fall into.
       A column of two categories becomes one number, −1 or 1. An unseen category without a column to fall into is 0.
 
-    All statistics come from the rows given to `fit`; nothing is random.
-
-    Args:
-        n_bins: largest number of bins per number; 0 for none.
-        n_waves: largest number of frequencies per number; below 3 for none.
-        max_categories: largest number of columns per categorical column.
-        rare: categories with fewer rows are grouped (tables under 100 rows keep every category).
-        max_width: the width that bins, waves and categories are held to. Scaled numbers and flags are never left out,
-            and a categorical column keeps at least 8 categories.
-
     Attributes:
-        columns_: list, aligned with the output columns, of (name of the source column, part).
+        numbers: columns of numbers that vary.
+        scaler: of those; None where there are none, as of the next three.
+        bins: of those; None for none.
+        slow: of those, scaled; None for none.
+        fast: of those, scaled; None for none.
+        gaps: columns of numbers whose absence is flagged.
+        words: the encoder of each column of categories, by name.
 
     Example:
         >>> from thinnet.tabular.columns._schema import learn
         >>> schema, frame = learn(pd.DataFrame({"size": [1.0, 2.0, None], "kind": ["a", "b", "a"]}))
-        >>> encoder = Encoder().fit(frame, schema)
-        >>> encoder.columns_
+        >>> encoder = Encoder.fit(frame, schema)
+        >>> encoder.columns
         [('size', 'numeric'), ('size', 'missing'), ('kind', 'onehot')]
-        >>> encoder.transform(schema.read(pd.DataFrame({"size": [1.5, None], "kind": ["b", "c"]}))).tolist()
+        >>> encoder.encode(schema.read(pd.DataFrame({"size": [1.5, None], "kind": ["b", "c"]}))).tolist()
         [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
 
-    def __init__(
-        self,
+    numbers: tuple[str, ...]
+    scaler: RobustSmoothScaler | None
+    bins: PiecewiseLinearEncoder | None
+    slow: PeriodicEncoder | None
+    fast: PeriodicEncoder | None
+    gaps: tuple[str, ...]
+    words: Mapping[str, OneHotEncoder]
+
+    @classmethod
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        schema: Schema,
         *,
         n_bins: int = 16,
         n_waves: int = 0,
         max_categories: int = 64,
         rare: int = 3,
         max_width: int = 1500,
-    ) -> None:
-        self.n_bins = n_bins
-        self.n_waves = n_waves
-        self.max_categories = max_categories
-        self.rare = rare
-        self.max_width = max_width
-
-    def fit(self, frame: pd.DataFrame, schema: Schema) -> Self:
-        """Learns from the training rows.
+    ) -> Self:
+        """Learn from the training rows; nothing is random.
 
         Args:
             frame: (n, columns in use) as `learn` or `Schema.read` give it.
             schema: the schema that the frame was read by.
+            n_bins: largest number of bins per number; 0 for none.
+            n_waves: largest number of frequencies per number; below 3 for none.
+            max_categories: largest number of columns per categorical column.
+            rare: categories with fewer rows are grouped (tables under 100 rows keep every category).
+            max_width: the width that bins, waves and categories are held to. Scaled numbers and flags are never left
+                out, and a categorical column keeps at least 8 categories.
 
         Raises:
             DataError: no column holds two different values in these rows.
         """
         distinct = frame.nunique()
         numeric = [c.name for c in schema.columns if c.kind in ("numeric", "datetime")]
-        varied = [name for name in numeric if distinct[name] > 1]
-        gaps = [name for name in numeric if 0 < frame[name].isna().sum() < len(frame)]
+        varied = tuple(name for name in numeric if distinct[name] > 1)
+        gaps = tuple(name for name in numeric if 0 < frame[name].isna().sum() < len(frame))
         categorical = [c.name for c in schema.columns if c.name not in numeric and distinct[c.name] > 1]
         if not (varied or gaps or categorical):
             raise DataError("no column holds two different values in the training rows. Give more rows.")
 
-        free = self.max_width - len(varied) - len(gaps)
-        categories = min(self.max_categories, max(8, free // (2 * max(len(categorical), 1))))
+        free = max_width - len(varied) - len(gaps)
+        categories = min(max_categories, max(8, free // (2 * max(len(categorical), 1))))
         free -= sum(min(int(distinct[name]), categories) for name in categorical)
-        wanted = max(len(varied) * (self.n_bins + 2 * self.n_waves), 1)
-        share = min(1.0, max(free, 0) / wanted)
-        bins, waves = int(self.n_bins * share), int(self.n_waves * share)
-        # the scaled median is 0
-        at_median = SimpleImputer(strategy="constant", fill_value=0.0)
-        parts: list[tuple[str, Any, list[str]]] = [
-            ("numeric", make_pipeline(RobustSmoothScaler(), at_median), varied),
-            ("missing", MissingIndicator(features="all"), gaps),
-            ("onehot", _one_hot(categories, self.rare if len(frame) >= GROUPING_ROWS else None), categorical),
+        share = min(1.0, max(free, 0) / max(len(varied) * (n_bins + 2 * n_waves), 1))
+        bins, waves = int(n_bins * share), int(n_waves * share)
+
+        x_ND = _values(frame, varied)
+        scaler = RobustSmoothScaler.fit(x_ND) if varied else None
+        slow = fast = None
+        if scaler is not None and waves >= 3:
+            z_ND = np.nan_to_num(scaler.encode(x_ND)).astype(np.float64)
+            slow = PeriodicEncoder.fit(z_ND, n_frequencies=waves // 3, scale=SLOW)
+            fast = PeriodicEncoder.fit(z_ND, n_frequencies=waves - waves // 3, scale=FAST)
+        few = rare if len(frame) >= GROUPING_ROWS else None
+        return cls(
+            varied,
+            scaler,
+            PiecewiseLinearEncoder.fit(x_ND, n_bins=bins) if varied and bins >= 2 else None,
+            slow,
+            fast,
+            gaps,
+            {name: OneHotEncoder.fit(frame[name], max_categories=categories, rare=few) for name in categorical},
+        )
+
+    @cached_property
+    def columns(self) -> list[tuple[str, Part]]:
+        """Source and part of every output column, in order."""
+        widths: dict[Part, list[int]] = {
+            "numeric": [1] * len(self.numbers),
+            "bins": self.bins.widths if self.bins else [],
+            "slow": [self.slow.width] * len(self.numbers) if self.slow else [],
+            "fast": [self.fast.width] * len(self.numbers) if self.fast else [],
+            "missing": [1] * len(self.gaps),
+            "onehot": [encoder.width for encoder in self.words.values()],
+        }
+        sources = {"missing": self.gaps, "onehot": tuple(self.words)}
+        return [
+            (name, part)
+            for part, counts in widths.items()
+            for name, width in zip(sources.get(part, self.numbers), counts, strict=False)
+            for _ in range(width)
         ]
-        if waves >= 3:
-            for part, count, scale in (("fast", waves - waves // 3, FAST), ("slow", waves // 3, SLOW)):
-                wave = make_pipeline(RobustSmoothScaler(), at_median, PeriodicEncoder(count, scale=scale))
-                parts.insert(1, (part, wave, varied))
-        if bins >= 2:
-            parts.insert(1, ("bins", PiecewiseLinearEncoder(bins), varied))
-        self.transformer_ = ColumnTransformer([part for part in parts if part[2]], sparse_threshold=0)
-        self.transformer_.set_output(transform="default").fit(frame)
-        self._describe()
-        return self
 
-    def _describe(self) -> None:
-        """Source and part of every column that comes out, and which pairs of one-hot columns become one."""
-        columns: list[tuple[str, Part]] = []
-        keep: list[bool] = []
-        signed: list[int] = []
-        for part, transformer, names in self.transformer_.transformers_:
-            if part == "remainder":
-                continue
-            if part == "bins":
-                widths = transformer.n_columns_.tolist()
-            elif part == "onehot":
-                widths = _one_hot_widths(transformer)
-            elif part in ("slow", "fast"):
-                widths = [2 * transformer[-1].n_frequencies] * len(names)
-            else:
-                widths = [1] * len(names)
-            for name, width in zip(names, widths, strict=True):
-                binary = part == "onehot" and width == 2
-                if binary:
-                    signed.append(len(keep) + 1)
-                # a single one-hot column is 1 in every row
-                kept = [not binary and not (part == "onehot" and width == 1)] * width
-                keep += [False, True] if binary else kept
-                columns += [(name, part)] * width
-        self.columns_ = [column for column, kept in zip(columns, keep, strict=True) if kept]
-        self.kept_ = np.flatnonzero(keep)
-        self.signed_ = np.array(signed, dtype=np.intp)
-
-    def transform(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """The rows encoded, each by itself.
+    def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """Encode the rows, each by itself.
 
         Args:
             frame: (n, columns in use) as `Schema.read` gives it.
 
         Returns:
-            (n, len(columns_)), float32, finite.
+            (n, len(columns)), float32, finite.
         """
-        encoded = np.asarray(self.transformer_.transform(frame), dtype=np.float32)
-        encoded[:, self.signed_] -= encoded[:, self.signed_ - 1]
-        kept: NDArray[np.float32] = encoded[:, self.kept_]
-        return kept
+        # column by column in memory, as networks are trained on
+        encoded = np.empty((len(frame), len(self.columns)), dtype=np.float32, order="F")
+        return np.concatenate(list(self._parts(frame)), axis=1, out=encoded)
+
+    def _parts(self, frame: pd.DataFrame) -> Iterator[NDArray[np.float32]]:
+        """Every part that there is, in order."""
+        if self.scaler is not None:
+            x_ND = _values(frame, self.numbers)
+            # the scaled median is 0
+            z_ND = np.nan_to_num(self.scaler.encode(x_ND))
+            yield z_ND
+            if self.bins:
+                yield self.bins.encode(x_ND)
+            for waves in (self.slow, self.fast):
+                if waves:
+                    yield waves.encode(z_ND.astype(np.float64))
+        if self.gaps:
+            yield frame[list(self.gaps)].isna().to_numpy(dtype=np.float32)
+        for name, words in self.words.items():
+            yield words.encode(frame[name])
 
 
-def _one_hot(max_categories: int, rare: int | None) -> OneHotEncoder:
-    return OneHotEncoder(
-        sparse_output=False,
-        dtype=np.float32,
-        handle_unknown="infrequent_if_exist",
-        max_categories=max_categories,
-        min_frequency=rare,
-    )
-
-
-def _one_hot_widths(encoder: OneHotEncoder) -> list[int]:
-    """Output columns per input column: all rare categories share one."""
-    pairs = zip(encoder.categories_, encoder.infrequent_categories_, strict=True)
-    return [len(all_) - (0 if rare is None else len(rare) - 1) for all_, rare in pairs]
+def _values(frame: pd.DataFrame, names: tuple[str, ...]) -> Floats:
+    return frame[list(names)].to_numpy(dtype=np.float64)

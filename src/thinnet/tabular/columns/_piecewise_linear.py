@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from numpy.typing import NDArray
 
 from thinnet.errors import ParameterError
-from thinnet.tabular.columns._robust_scaler import present_values
+from thinnet.tabular.columns._robust_scaler import Floats, present_values
 
 
-class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+@dataclass(frozen=True, eq=False)
+class PiecewiseLinearEncoder:
     r"""One column of numbers becomes T columns, each of which rises from 0 to 1 across its bin.
 
     With edges b_0 < … < b_T, e_t(x) = (x − b_{t−1}) / (b_t − b_{t−1}), held to [0, 1]; the first bin goes on below b_0
@@ -24,80 +24,65 @@ class PiecewiseLinearEncoder(TransformerMixin, BaseEstimator):  # type: ignore[m
     of them; one that leaves fewer than two bins has none, since one bin only repeats the number itself. A missing
     value is encoded as the median is.
 
-    Args:
-        n_bins: largest T, at least 2.
-        reach: how many widths the outer bins go on, at least 0.
-
     Attributes:
-        edges_: list of one array per input column, `(T + 1,)`, empty where the column has no bins.
-        medians_: (n_features,) medians.
-        n_columns_: (n_features,) output columns per input column.
+        edges: one array per input column, (T + 1,), empty where the column has no bins.
+        medians: (D,) medians.
+        reach: how many widths the outer bins go on.
 
     Example:
-        >>> encoder = PiecewiseLinearEncoder(n_bins=2).fit([[0.0], [1.0], [4.0], [5.0], [10.0]])
-        >>> [edges.tolist() for edges in encoder.edges_]
+        >>> encoder = PiecewiseLinearEncoder.fit(np.array([[0.0], [1.0], [4.0], [5.0], [10.0]]), n_bins=2)
+        >>> [edges.tolist() for edges in encoder.edges]
         [[0.0, 4.0, 10.0]]
-        >>> encoder.transform([[2.0], [7.0], [13.0]]).tolist()
+        >>> encoder.encode(np.array([[2.0], [7.0], [13.0]])).tolist()
         [[0.5, 0.0], [1.0, 0.5], [1.0, 1.5]]
 
     References:
         Y. Gorishniy, I. Rubachev, A. Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022.
     """
 
-    def __init__(self, n_bins: int = 16, *, reach: float = 1.0) -> None:
-        self.n_bins = n_bins
-        self.reach = reach
+    edges: Sequence[Floats]
+    medians: Floats
+    reach: float = 1.0
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learns the edges of every column of X, `(n, n_features)`, finite or missing.
+    @classmethod
+    def fit(cls, x_ND: Floats, *, n_bins: int = 16, reach: float = 1.0) -> Self:
+        """Learn the edges of every column of `x_ND`, finite or missing (NaN).
 
-        Raises:
-            ValueError: `n_bins` under 2, `reach` under 0, or X is no 2-D array, infinite, or a column all missing.
-        """
-        if self.n_bins < 2:
-            raise ParameterError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {self.n_bins}.")
-        if not self.reach >= 0:
-            raise ParameterError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {self.reach}.")
-        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        present = [present_values(column) for column in values.T]
-        self.edges_ = [_edges(column, self.n_bins) for column in present]
-        self.medians_ = np.array([np.median(column) for column in present])
-        self.n_columns_ = np.array([max(len(edges) - 1, 0) for edges in self.edges_])
-        return self
-
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """The encoding of X: `(n, n_features)` to `(n, sum of n_columns_)`, float32.
+        Args:
+            x_ND: the training values.
+            n_bins: largest T, at least 2.
+            reach: how many widths the outer bins go on, at least 0.
 
         Raises:
-            ValueError: X is infinite or not of the width seen at fit.
+            ParameterError: `n_bins` under 2 or `reach` under 0.
+            DataError: a column is all missing.
         """
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
-        values = np.where(np.isnan(values), self.medians_, values)
-        out = np.empty((len(values), int(self.n_columns_.sum())), dtype=np.float32)
+        if n_bins < 2:
+            raise ParameterError(f"PiecewiseLinearEncoder: `n_bins` must be >= 2, got {n_bins}.")
+        if not reach >= 0:
+            raise ParameterError(f"PiecewiseLinearEncoder: `reach` must be >= 0, got {reach}.")
+        present = [present_values(column) for column in x_ND.T]
+        edges = [_edges(column, n_bins) for column in present]
+        return cls(edges, np.array([np.median(column) for column in present]), reach)
+
+    @property
+    def widths(self) -> list[int]:
+        """Output columns of every input column."""
+        return [max(len(edges) - 1, 0) for edges in self.edges]
+
+    def encode(self, x_ND: Floats) -> NDArray[np.float32]:
+        """Encode every column: (N, D) to (N, sum of `widths`)."""
+        x_ND = np.where(np.isnan(x_ND), self.medians, x_ND)
+        out = np.empty((len(x_ND), sum(self.widths)), dtype=np.float32)
         start = 0
-        for column, edges in zip(values.T, self.edges_, strict=True):
-            bins = max(len(edges) - 1, 0)
-            if bins:
-                out[:, start : start + bins] = _encode(column, edges, self.reach)
-            start += bins
+        for column, edges, width in zip(x_ND.T, self.edges, self.widths, strict=True):
+            if width:
+                out[:, start : start + width] = _encode(column, edges, self.reach)
+            start += width
         return out
 
-    def __sklearn_tags__(self) -> Tags:
-        tags: Tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags
 
-    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Names of the output columns: the input column's name and the number of the bin."""
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
-        pairs = zip(names, self.n_columns_, strict=True)
-        return np.array([f"{name}_bin{t}" for name, bins in pairs for t in range(bins)], dtype=object)
-
-
-def _edges(x: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+def _edges(x: Floats, n_bins: int) -> Floats:
     """Edges b_0 < … < b_T, or none."""
     edges = np.unique(x)
     if len(edges) > n_bins + 1:
@@ -105,7 +90,7 @@ def _edges(x: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
     return edges if len(edges) > 2 else np.empty(0)
 
 
-def _encode(x: NDArray[np.float64], edges: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+def _encode(x: Floats, edges: Floats, reach: float) -> Floats:
     """e_t(x) for every bin: (n,) to (n, T)."""
     lowest, highest = np.zeros(len(edges) - 1), np.ones(len(edges) - 1)
     lowest[0], highest[-1] = -reach, 1 + reach

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from numpy.typing import NDArray
 
 from thinnet.errors import DataError
 
+Floats = NDArray[np.float64]
 
-def present_values(column: NDArray[np.float64]) -> NDArray[np.float64]:
+BOUND = 3.0
+"""The largest absolute value of a clipped number."""
+
+
+def present_values(column: Floats) -> Floats:
     """The values of a column that are not missing; refuses a column without any."""
     present = column[~np.isnan(column)]
     if not len(present):
@@ -21,15 +24,16 @@ def present_values(column: NDArray[np.float64]) -> NDArray[np.float64]:
     return present
 
 
-def smooth_clip(z: NDArray[np.float64], bound: float = 3.0) -> NDArray[np.float64]:
+def smooth_clip(z: Floats, bound: float = BOUND) -> Floats:
     """The curve z / sqrt(1 + (z/bound)²): z itself near 0, ±bound far out, and nowhere flat."""
     # beyond 1e6 bounds the result is the bound to rounding, while the square could overflow
     z = np.clip(z, -1e6 * bound, 1e6 * bound)
-    clipped: NDArray[np.float64] = z / np.sqrt(1 + (z / bound) ** 2)
+    clipped: Floats = z / np.sqrt(1 + (z / bound) ** 2)
     return clipped
 
 
-class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+@dataclass(frozen=True, eq=False)
+class RobustSmoothScaler:
     r"""Numbers centred at their median, scaled by their quartiles and smoothly clipped: heavy tails stay harmless.
 
     z = (x − median) / (q₇₅ − q₂₅), then z / sqrt(1 + (z/3)²). Where the quartiles coincide, half the range stands in
@@ -37,14 +41,14 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     compared with a rank transform, distances survive.
 
     Attributes:
-        center_: (n_features,) medians.
-        scale_: (n_features,) distances of the quartiles; 1 for a constant column.
+        center: (D,) medians.
+        scale: (D,) distances of the quartiles; 1 for a constant column.
 
     Example:
-        >>> scaler = RobustSmoothScaler().fit([[0.0], [1.0], [2.0], [3.0], [1e9]])
-        >>> scaler.center_.tolist(), scaler.scale_.tolist()
+        >>> scaler = RobustSmoothScaler.fit(np.array([[0.0], [1.0], [2.0], [3.0], [1e9]]))
+        >>> scaler.center.tolist(), scaler.scale.tolist()
         ([2.0], [2.0])
-        >>> scaler.transform([[2.0], [1e9]]).tolist()
+        >>> scaler.encode(np.array([[2.0], [1e9]])).tolist()
         [[0.0], [3.0]]
 
     References:
@@ -52,26 +56,20 @@ class RobustSmoothScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Tabular Data", 2024.
     """
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learns median and quartiles of the values of every column of X, `(n, n_features)`, finite or missing."""
-        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        cuts = [0, 0.25, 0.5, 0.75, 1]
-        quantiles = [np.quantile(present_values(column), cuts) for column in values.T]
-        lowest, lower, self.center_, upper, highest = np.array(quantiles).T
-        scale = np.where(upper > lower, upper - lower, (highest - lowest) / 2)
-        self.scale_ = np.where(scale > 0, scale, 1.0)
-        return self
+    center: Floats
+    scale: Floats
 
-    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """X scaled and clipped to [−3, 3], `(n, n_features)`, float32."""
-        check_is_fitted(self)
-        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+    @classmethod
+    def fit(cls, x_ND: Floats) -> Self:
+        """Learn median and quartiles of every column of `x_ND`, finite or missing (NaN)."""
+        cuts = [0, 0.25, 0.5, 0.75, 1]
+        quantiles = [np.quantile(present_values(column), cuts) for column in x_ND.T]
+        lowest, lower, center, upper, highest = np.array(quantiles).T
+        scale = np.where(upper > lower, upper - lower, (highest - lowest) / 2)
+        return cls(center, np.where(scale > 0, scale, 1.0))
+
+    def encode(self, x_ND: Floats) -> NDArray[np.float32]:
+        """Scale and clip `x_ND` to [−3, 3]: (N, D), a missing value stays NaN."""
         # a quotient that overflows is clipped all the same
         with np.errstate(over="ignore"):
-            return smooth_clip((values - self.center_) / self.scale_).astype(np.float32)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags: Tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags
+            return smooth_clip((x_ND - self.center) / self.scale).astype(np.float32)

@@ -29,7 +29,8 @@ def made_up(encoder: Encoder, schema: Schema, rows: int, *, seed: int = 0) -> pd
         (n, columns in use).
     """
     rng = np.random.default_rng(seed)
-    numbers, words = learnt_numbers(encoder), learnt_categories(encoder)
+    scaler = encoder.scaler
+    numbers = dict(zip(encoder.numbers, zip(scaler.center, scaler.scale, strict=True), strict=True)) if scaler else {}
     columns: dict[str, Any] = {}
     for column in schema.columns:
         missing = rng.random(rows) < _MISSING
@@ -38,32 +39,7 @@ def made_up(encoder: Encoder, schema: Schema, rows: int, *, seed: int = 0) -> pd
             wild = np.where(rng.random(rows) < _WILD, 1e4, 1.0)
             columns[column.name] = np.where(missing, np.nan, center + scale * wild * rng.normal(size=rows))
         else:
-            known = np.array([*words.get(column.name, [""]), "", UNSEEN], dtype=object)
+            learnt = encoder.words[column.name].words if column.name in encoder.words else [""]
+            known = np.array([*learnt, "", UNSEEN], dtype=object)
             columns[column.name] = known[rng.integers(len(known), size=rows)]
     return pd.DataFrame(columns, copy=False)
-
-
-def learnt_numbers(encoder: Encoder) -> dict[str, tuple[float, float]]:
-    """Median and distance of the quartiles by column."""
-    names, transformer = parts(encoder).get("numeric", ([], None))
-    if transformer is None:
-        return {}
-    scaler = transformer[0]
-    return {name: (float(c), float(s)) for name, c, s in zip(names, scaler.center_, scaler.scale_, strict=True)}
-
-
-def learnt_categories(encoder: Encoder) -> dict[str, list[str]]:
-    """The texts that were there at fit by column, "" for a missing one."""
-    names, transformer = parts(encoder).get("onehot", ([], None))
-    if transformer is None:
-        return {}
-    return {name: [str(word) for word in words] for name, words in zip(names, transformer.categories_, strict=True)}
-
-
-def parts(encoder: Encoder) -> dict[str, tuple[list[str], Any]]:
-    """The columns and the fitted transformer of each part, in the order of their outputs."""
-    return {
-        part: (list(names), transformer)
-        for part, transformer, names in encoder.transformer_.transformers_
-        if part != "remainder"
-    }

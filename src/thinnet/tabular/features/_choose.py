@@ -88,12 +88,12 @@ def choose_columns(
         ValueError: the checkpoint is of another fit, or every network diverged.
     """
     names = [column.name for column in schema.columns]
-    encoder = Encoder(n_bins=min(n_bins, _BINS), max_width=width).fit(frame, schema)
+    encoder = Encoder.fit(frame, schema, n_bins=min(n_bins, _BINS), max_width=width)
     place = {name: i for i, name in enumerate(names)}
-    blocks = [place[name] for name, _ in encoder.columns_]
+    blocks = [place[name] for name, _ in encoder.columns]
     y_N, outputs = target
-    x_ND = balanced(torch.from_numpy(encoder.transform(frame)), blocks)
-    problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns_]))
+    x_ND = balanced(torch.from_numpy(encoder.encode(frame)), blocks)
+    problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns]))
     identity = _identity(problem, blocks, seed) if checkpoint else ""
     found = _remembered(Path(checkpoint), identity, budget) if checkpoint else None
     if found is not None:

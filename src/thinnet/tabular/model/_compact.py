@@ -36,7 +36,7 @@ def compact_estimator(estimator: Estimator) -> tuple[Estimator, CompactedTable]:
     """See `compact` of the estimators."""
     before = estimator.ensemble_
     frame = made_up(estimator.encoder_, estimator.schema_, _ROWS)
-    x_ND = torch.from_numpy(estimator.encoder_.transform(frame))
+    x_ND = torch.from_numpy(estimator.encoder_.encode(frame))
     network, order, sizes = narrowed(before.stack)
     temperatures_K = None if before.temperatures_K is None else before.temperatures_K[order]
     after = replace(before, stack=network, weights_K=before.weights_K[order], temperatures_K=temperatures_K)
@@ -51,7 +51,7 @@ def compact_estimator(estimator: Estimator) -> tuple[Estimator, CompactedTable]:
     small.ensemble_ = after
 
     def predict(one: Estimator, rows: int) -> Callable[[], object]:
-        return lambda: one.ensemble_.outputs(torch.from_numpy(one.encoder_.transform(frame[:rows])))
+        return lambda: one.ensemble_.outputs(torch.from_numpy(one.encoder_.encode(frame[:rows])))
 
     old, new = (list(net.parameters()) for net in (before.stack, network))
     return small, CompactedTable(

@@ -22,7 +22,7 @@ class Ensemble:
     """A weighted average of the predictions of networks, every fold's member of each chosen configuration.
 
     Attributes:
-        stack: members, mix by mix, fold by fold; or those that are alike block by block, once they were compacted.
+        stack: the members, all folds of a configuration in turn; once compacted, a stack for each architecture.
         weights_K: weight of every member; sums to 1.
         temperatures_K: what every member's logits are divided by; None for regression.
         temperature: what the log of the mixture is divided by.

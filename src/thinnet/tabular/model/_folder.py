@@ -1,4 +1,4 @@
-"""A saved model: a folder of JSON, safetensors and skops, written whole or not at all, and never a pickle."""
+"""A saved model: a folder of JSON and safetensors, written whole or not at all, and never a pickle."""
 
 from __future__ import annotations
 
@@ -8,40 +8,27 @@ import json
 import os
 import secrets
 import shutil
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import safetensors.torch
-import skops.io
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from torch import Tensor
 
 from thinnet.errors import ModelFolderError
 
-FORMAT = 3
-"""The newest version of the folder's layout that this library reads: 1 holds one stack, 2 members of several widths,
-3 a path of features as well, or what was polished or refit."""
+FORMAT = 4
+"""The version of the folder's layout that this library writes, and the newest that it reads. Up to 3 the preprocessing
+was a file of serialized objects."""
 
 Content = Literal["weights.safetensors", "preprocessing.skops"]
 
 CARD: Literal["model.json"] = "model.json"
 WEIGHTS: Content = "weights.safetensors"
 OBJECTS: Content = "preprocessing.skops"
-
-TRUSTED = (
-    "numpy.dtype",
-    "thinnet.tabular.columns._encoder.Encoder",
-    "thinnet.tabular.columns._periodic.PeriodicEncoder",
-    "thinnet.tabular.columns._piecewise_linear.PiecewiseLinearEncoder",
-    "thinnet.tabular.columns._robust_scaler.RobustSmoothScaler",
-    "thinnet.tabular.columns._schema.Column",
-    "thinnet.tabular.columns._schema.Dropped",
-    "thinnet.tabular.columns._schema.Schema",
-)
-"""The types that a saved model may hold beside those that skops trusts by itself (numpy's and scikit-learn's)."""
+"""Of folders up to format 3."""
 
 
 class FileEntry(BaseModel):
@@ -54,7 +41,7 @@ class FileEntry(BaseModel):
 
 
 class Card(BaseModel):
-    """`model.json`: what the folder holds, and everything about the model that is neither weights nor preprocessing.
+    """`model.json`: what the folder holds, and everything about the model but its arrays of numbers.
 
     Attributes:
         kind: marks the folder as ours.
@@ -70,7 +57,7 @@ class Card(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     kind: Literal["thinnet model"] = "thinnet model"
-    format: int = 1
+    format: int = FORMAT
     library: str
     estimator: str
     params: dict[str, JsonValue]
@@ -81,11 +68,19 @@ class Card(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class ModelFolder:
-    """What a model's folder holds."""
+    """What a model's folder holds.
 
+    Attributes:
+        place: the folder.
+        card: its card.
+        tensors: its arrays by name.
+        objects: the content of its `preprocessing.skops`; None from format 4 on.
+    """
+
+    place: Path
     card: Card
     tensors: dict[str, Tensor]
-    objects: dict[str, Any]
+    objects: bytes | None
 
 
 def check_destination(path: str | Path) -> Path:
@@ -111,7 +106,7 @@ def check_destination(path: str | Path) -> Path:
     return place
 
 
-def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor], objects: Mapping[str, Any]) -> Path:
+def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Path:
     """Writes a model's folder, whole or not at all.
 
     Everything is written to a temporary folder beside `path`, which then takes its place. A model of ours that stood
@@ -120,19 +115,17 @@ def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor], ob
     Args:
         path: the folder; its parents are made where missing.
         card: the model's card; `files` and `seal` are filled in.
-        tensors: the weights by name, of any device.
-        objects: preprocessing by name; types that skops trusts and ours.
+        tensors: arrays by name, of any device.
 
     Returns:
         The folder's absolute path.
 
     Raises:
-        ModelFolderError: the place is not ours to write, the disk is full, or an object cannot be saved safely.
+        ModelFolderError: the place is not ours to write, or the disk is full.
     """
     place = check_destination(path)
     contents: dict[str, bytes] = {
         WEIGHTS: safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}),
-        OBJECTS: _dump(dict(objects)),
     }
     contents[CARD] = _sealed(card, contents)
     partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
@@ -157,8 +150,8 @@ def read_folder(path: str | Path) -> ModelFolder:
     """Reads a model's folder; executes nothing that it holds.
 
     Raises:
-        ModelFolderError: no folder, no model, a file that is missing, damaged or altered, a format that is newer than
-            this library, or preprocessing of a type that a model has no business to hold.
+        ModelFolderError: no folder, no model, a file that is missing, damaged or altered, or a format that is newer
+            than this library.
     """
     place = Path(path).expanduser()
     if not place.exists():
@@ -166,12 +159,13 @@ def read_folder(path: str | Path) -> ModelFolder:
     if not place.is_dir() or not (place / CARD).is_file():
         raise ModelFolderError(f"{path} is not a thinnet model: it is no folder with a {CARD} in it.")
     card = _read_card(place)
-    weights, objects = _read(place, WEIGHTS, card), _read(place, OBJECTS, card)
+    weights = _read(place, WEIGHTS, card)
+    objects = _read(place, OBJECTS, card) if card.format < 4 else None
     try:
         tensors = safetensors.torch.load(weights)
     except Exception as error:
-        raise _damaged(place, WEIGHTS) from error
-    return ModelFolder(card, tensors, _load(place, objects))
+        raise damaged(place, WEIGHTS) from error
+    return ModelFolder(place, card, tensors, objects)
 
 
 def _is_ours(place: Path) -> bool:
@@ -181,33 +175,6 @@ def _is_ours(place: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(card, dict) and card.get("kind") == "thinnet model"
-
-
-def _dump(objects: dict[str, Any]) -> bytes:
-    content: bytes = skops.io.dumps(objects, compression=zipfile.ZIP_DEFLATED)
-    strangers = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
-    if strangers:
-        raise ModelFolderError(f"the preprocessing holds {', '.join(sorted(strangers))}, which would not load again.")
-    return content
-
-
-def _load(place: Path, content: bytes) -> dict[str, Any]:
-    try:
-        strangers = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
-        if strangers:
-            raise ModelFolderError(
-                f"{place / OBJECTS} holds {', '.join(sorted(strangers))}, which no thinnet model does: it was not "
-                "loaded. Use a model from a source that you trust."
-            )
-        objects = skops.io.loads(content, trusted=list(TRUSTED))
-    except ModelFolderError:
-        raise
-    # a crafted or foreign archive fails in whatever way it likes
-    except Exception as error:
-        raise _damaged(place, OBJECTS) from error
-    if not isinstance(objects, dict):
-        raise _damaged(place, OBJECTS)
-    return objects
 
 
 def _sealed(card: Card, contents: Mapping[str, bytes]) -> bytes:
@@ -230,7 +197,7 @@ def _read_card(place: Path) -> Card:
     try:
         fields = json.loads(raw)
     except ValueError as error:
-        raise _damaged(place, CARD) from error
+        raise damaged(place, CARD) from error
     if not isinstance(fields, dict) or fields.get("kind") != "thinnet model":
         raise ModelFolderError(f"{place} is not a thinnet model: its {CARD} is not one of ours.")
     version = fields.get("format")
@@ -242,19 +209,19 @@ def _read_card(place: Path) -> Card:
     try:
         card = Card.model_validate_json(raw)
     except ValidationError as error:
-        raise _damaged(place, CARD) from error
+        raise damaged(place, CARD) from error
     if card.seal != _seal({name: value for name, value in fields.items() if name != "seal"}):
-        raise _damaged(place, CARD)
+        raise damaged(place, CARD)
     return card
 
 
 def _read(place: Path, name: Content, card: Card) -> bytes:
     """A file's content, if it is the content that was written."""
     if name not in card.files:
-        raise _damaged(place, CARD)
+        raise damaged(place, CARD)
     content = _bytes(place, name)
     if len(content) != card.files[name].size or _digest(content) != card.files[name].sha256:
-        raise _damaged(place, name)
+        raise damaged(place, name)
     return content
 
 
@@ -267,7 +234,8 @@ def _bytes(place: Path, name: str) -> bytes:
         raise ModelFolderError(f"{place / name} cannot be read: {error.strerror}. Make it readable.") from error
 
 
-def _damaged(place: Path, name: str) -> ModelFolderError:
+def damaged(place: Path, name: str) -> ModelFolderError:
+    """What is wrong with a file that is not what was saved."""
     return ModelFolderError(
         f"{place / name} is damaged: it is not what was saved (cut short or altered). Save the model again, or "
         "restore the folder from a copy."

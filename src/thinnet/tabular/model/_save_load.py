@@ -13,11 +13,20 @@ import torch
 from thinnet import __version__
 from thinnet.errors import ModelFolderError
 from thinnet.report import Curve, Weights
-from thinnet.tabular._validate_parameters import SWITCHES
-from thinnet.tabular.model._blocks import from_folder, to_folder
+from thinnet.tabular.columns._encoder import Encoder
+from thinnet.tabular.columns._schema import Schema
+from thinnet.tabular.model import _blocks, _preprocessing
 from thinnet.tabular.model._ensemble import Ensemble
-from thinnet.tabular.model._folder import Card, read_folder, write_folder
+from thinnet.tabular.model._folder import (
+    OBJECTS,
+    Card,
+    ModelFolder,
+    damaged,
+    read_folder,
+    write_folder,
+)
 from thinnet.tabular.model._predictive_variance import Spread
+from thinnet.tabular.model._preprocessing_format_3 import read_format_3
 
 if TYPE_CHECKING:
     from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
@@ -35,15 +44,14 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
         for name, value in estimator.get_params(deep=False).items()
         if name not in ("callback", "checkpoint")
     }
-    for name in SWITCHES:
-        if not params[name]:
-            del params[name]  # older versions do not know it
     params["hidden"] = [int(units) for units in params["hidden"]]
     if isinstance(params["random_state"], np.random.RandomState):
         params["random_state"] = None  # its state at the time of the fit is gone
-    settings, tensors = to_folder(estimator.ensemble_.stack)
+    settings, tensors = _blocks.to_folder(estimator.ensemble_.stack)
+    columns, numbers = _preprocessing.to_folder(estimator.schema_, estimator.encoder_)
+    tensors |= numbers
     payload: dict[str, Any] = {name: getattr(estimator, name) for name in _PLAIN if hasattr(estimator, name)}
-    payload |= settings
+    payload |= settings | columns
     payload |= {
         "weights": estimator.ensemble_.weights_K.tolist(),
         "temperature": estimator.ensemble_.temperature,
@@ -67,14 +75,12 @@ def write_estimator(estimator: Any, path: str | Path) -> Path:
             f"shown.{i}.{layer}": torch.from_numpy(np.ascontiguousarray(w)) for layer, w in shown.layers.items()
         }
     card = Card(
-        # the oldest format that holds it, so that older versions read what they can
-        format=3 if params.keys() & set(SWITCHES) else 2 if "blocks" in settings else 1,
         library=__version__,
         estimator=type(estimator).__name__,
         params=_plain(params),
         payload=_plain(payload),
     )
-    return write_folder(path, card, tensors, {"schema": estimator.schema_, "encoder": estimator.encoder_})
+    return write_folder(path, card, tensors)
 
 
 def read_estimator(path: str | Path, kind: type[Kind]) -> Kind:
@@ -115,10 +121,10 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
     if "feature_path" in payload:
         estimator.feature_path_ = pd.DataFrame(payload["feature_path"]).fillna({"held_out": np.nan, "se": np.nan})
         estimator.feature_strengths_ = {n: np.inf if v is None else v for n, v in payload["feature_strengths"]}
-    network = from_folder(payload, folder.tensors)
+    network = _blocks.from_folder(payload, folder.tensors)
     temperatures_K = np.array(payload["temperatures"]) if "temperatures" in payload else None
     estimator.ensemble_ = Ensemble(network, np.array(payload["weights"]), temperatures_K, payload["temperature"])
-    estimator.schema_, estimator.encoder_ = folder.objects["schema"], folder.objects["encoder"]
+    estimator.schema_, estimator.encoder_ = _columns(folder)
     estimator.leaderboard_ = pd.DataFrame(payload["leaderboard"]).fillna({"train": np.nan, "held_out": np.nan})
     estimator.curves_ = [Curve(**_with_nan(curve)) for curve in payload["curves"]]
     estimator.shown_weights_ = [
@@ -126,6 +132,16 @@ def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
         for i, w in enumerate(payload["shown"])
     ]
     return estimator
+
+
+def _columns(folder: ModelFolder) -> tuple[Schema, Encoder]:
+    if folder.objects is None:
+        return _preprocessing.from_folder(folder.card.payload, folder.tensors)
+    try:
+        return read_format_3(folder.objects)
+    # a crafted or foreign archive fails in whatever way it likes
+    except Exception as error:
+        raise damaged(folder.place, OBJECTS) from error
 
 
 def _no_nan(columns: dict[str, Any]) -> dict[str, Any]:

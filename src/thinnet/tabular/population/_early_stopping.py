@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from thinnet.tabular.population._population import Mix
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._trained_population import Trace
 
 _PATIENCE = 0.25
 """Share of the whole training without a better held-out score after which a member stops."""
 
 _SLOW = 0.3
-"""Dropout from which on a mix learns late, and is compared with its like alone."""
+"""Dropout from which on a configuration learns late, and is compared with its like alone."""
 
 
 def stalled(trace: Trace, done: float) -> bool:
@@ -29,18 +29,18 @@ def stalled(trace: Trace, done: float) -> bool:
     return done * since > _PATIENCE
 
 
-def better_half(mixes: Sequence[Mix], traces: Sequence[Trace], left: Iterable[int]) -> set[int]:
-    """The better half of the strongly dropped mixes and of the others, apart, and the unregularized one.
+def better_half(configurations: Sequence[Configuration], traces: Sequence[Trace], left: Iterable[int]) -> set[int]:
+    """The better half of the strongly dropped configurations and of the others, apart, and the unregularized one.
 
     Args:
-        mixes: all of them.
-        traces: of their members, mix by mix.
-        left: which mixes are still there.
+        configurations: all of them.
+        traces: of their members, configuration by configuration.
+        left: which configurations are still there.
     """
-    folds = len(traces) // len(mixes)
+    folds = len(traces) // len(configurations)
     score = {m: float(np.mean([t.score for t in traces[m * folds : (m + 1) * folds]])) for m in left}
-    chosen = {m for m in score if not mixes[m].regularized}
+    chosen = {m for m in score if not configurations[m].regularized}
     for slow in (True, False):
-        ranked = sorted((m for m in score if (mixes[m].dropout >= _SLOW) == slow), key=score.__getitem__)
+        ranked = sorted((m for m in score if (configurations[m].dropout >= _SLOW) == slow), key=score.__getitem__)
         chosen |= set(ranked[: -(-len(ranked) // 2)])
     return chosen

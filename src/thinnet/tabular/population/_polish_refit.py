@@ -1,4 +1,4 @@
-"""The bias of mixes that make zeros, taken back: noise polished away, survivors trained without what shrank them."""
+"""Debiasing of sparse configurations: polishing by proximal steps, and refitting without the sparsity penalty."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from thinnet.tabular._budget import Budget
+from thinnet.tabular.population._configuration import Configuration, Stage
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix, Stage
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Trained
@@ -21,7 +21,7 @@ SHARE = 0.15
 PHASES: dict[Stage, str] = {"polish": "polishing", "refit": "refitting"}
 
 _POLISH_STEPS, _POLISH_LR = 30, 0.3
-"""Full-batch steps and the share of the mix's learning rate that they start from.
+"""Full-batch steps and the share of the configuration's learning rate that they start from.
 
 Enough for what noise holds off zero to get there; a network that was stopped early has overfitted at the optimum.
 """
@@ -30,15 +30,15 @@ _REFIT_SHARE = 0.25
 """Of the steps of a whole training, most that a refit takes."""
 
 _FEWEST: dict[Stage, int] = {"polish": 15, "refit": 100}
-"""Steps below which fewer mixes go on, so that those that do have these."""
+"""Steps below which fewer configurations go on, so that those that do have these."""
 
 _PROBED = 4096
 """Rows that say what a step on all of them takes: a few of those may take all the time there is."""
 
 
-def makes_zeros(mix: Mix) -> bool:
-    """Whether a part of the mix takes weights to exactly zero."""
-    return any(rule.induces_zeros for rule in mix.rules)
+def makes_zeros(configuration: Configuration) -> bool:
+    """Whether a part of the configuration takes weights to exactly zero."""
+    return any(rule.induces_zeros for rule in configuration.rules)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Debiased:
     """What came out.
 
     Args:
-        found: a population a stage: mixes beside those that they come from.
+        found: a population a stage: configurations beside those that they come from.
         notes: what the reader should know of it.
     """
 
@@ -55,10 +55,10 @@ class Debiased:
 
 
 class Debiasing:
-    r"""Polishes, refits, or one after the other, the mixes that make zeros, from their best moments.
+    r"""Polishes, refits, or one after the other, the configurations that make zeros, from their best moments.
 
     With data loss f on the rows that a member sees, nonsmooth penalties h, which make the zeros, and
-    the rest r of its mix,
+    the rest r of its configuration,
 
     - polish: full-batch steps on f + r + h, dropout off, step size falling to zero: to where noise no longer hides
       that a weight should be zero;
@@ -85,11 +85,11 @@ class Debiasing:
         self.problem, self.settings, self.tell, self.stop = problem, settings, tell, stop
 
     def run(self, trained: Trained, budget: Budget) -> Debiased:
-        """What becomes of a population, which stays as it is; where time is short, of its best mixes alone."""
+        """What becomes of a population, which stays as it is; where time is short, of its best configurations alone."""
         asked = self.settings.stages
         able = _candidates(self.problem, trained, asked)
         if not able:
-            return Debiased([], [f"no mix has zeros: there was none to {' and '.join(asked)}"])
+            return Debiased([], [f"no configuration has zeros: there was none to {' and '.join(asked)}"])
         best = trained.part(able[:1])
         counts = {stage: self._affordable(stage, best, budget.part(1 / len(asked))) for stage in asked}
         notes = [f"too little time to {s} what has zeros: a higher limit will do" for s in asked if not counts[s]]
@@ -99,22 +99,26 @@ class Debiasing:
             return Debiased([], notes)
         count = min(counts[stage] for stage in stages)
         if count < len(able):
-            notes.append(f"time to {' and '.join(stages)} the best {count} of {len(able)} mixes with zeros")
+            notes.append(f"time to {' and '.join(stages)} the best {count} of {len(able)} configurations with zeros")
         start = trained.part(able[:count])
-        mixes, found = list(start.mixes), []
+        configurations, found = list(start.configurations), []
         for turn, stage in enumerate(stages):
-            training = self._training(stage, start, mixes, budget.part(1 / (len(stages) - turn)))
+            training = self._training(stage, start, configurations, budget.part(1 / (len(stages) - turn)))
             training.report(training)
             training.run()
             if self.stop():
                 break
             start = training.result()
-            start.mixes = [replace(mix, stages=stages[: turn + 1]) for mix in mixes]
+            start.configurations = [
+                replace(configuration, stages=stages[: turn + 1]) for configuration in configurations
+            ]
             found.append(start)
         return Debiased(found, notes)
 
-    def _training(self, stage: Stage, start: Trained, mixes: Sequence[Mix], time: Budget) -> Training:
-        """A stage of mixes that stand where `start` does."""
+    def _training(
+        self, stage: Stage, start: Trained, configurations: Sequence[Configuration], time: Budget
+    ) -> Training:
+        """A stage of configurations that stand where `start` does."""
         settings, polish = self.settings, stage == "polish"
         turn = settings.stages.index(stage)
         steps = min(_POLISH_STEPS if polish else max(1, int(_REFIT_SHARE * settings.max_steps)), settings.max_steps)
@@ -126,7 +130,7 @@ class Debiasing:
 
         return Training(
             self.problem,
-            [_polished(mix) if polish else _refit(mix) for mix in mixes],
+            [_polished(configuration) if polish else _refit(configuration) for configuration in configurations],
             hidden=settings.hidden,
             batch_size=len(self.problem.x_ND) if polish else settings.batch_size,
             schedule=Schedule(steps, time, rungs=()),
@@ -139,12 +143,12 @@ class Debiasing:
         )
 
     def _affordable(self, stage: Stage, best: Trained, time: Budget) -> int:
-        """How many mixes the time is enough for."""
+        """How many configurations the time is enough for."""
         if time.limit is None:
             return sys.maxsize
         if time.left <= 0:
             return 0
-        probe = self._training(stage, best, best.mixes, time)
+        probe = self._training(stage, best, best.configurations, time)
         steps, rows = min(_FEWEST[stage], probe.schedule.total), probe.batch_size
         probe.batch_size = min(rows, _PROBED)
         seconds = probe.step_seconds() * rows / probe.batch_size
@@ -153,19 +157,23 @@ class Debiasing:
 
 
 def _candidates(problem: Problem, trained: Trained, stages: tuple[Stage, ...]) -> list[int]:
-    """The mixes that can be debiased, best first; without a polish, which makes zeros, those that have some."""
-    able = [m for m, mix in enumerate(trained.mixes) if trained.complete[m] and makes_zeros(mix)]
+    """Rank the configurations that can be debiased; without a polish, which makes zeros, those that have some."""
+    able = [
+        m
+        for m, configuration in enumerate(trained.configurations)
+        if trained.complete[m] and makes_zeros(configuration)
+    ]
     if "polish" not in stages:
         able = [m for m in able if any(trained.zeros(m * problem.folds + f) for f in range(problem.folds))]
     scores = trained.scores()
     return sorted(able, key=lambda m: float(scores[m]))
 
 
-def _polished(mix: Mix) -> Mix:
-    """What acts on a mix that is polished."""
-    return replace(mix, dropout=0.0, lr=_POLISH_LR * mix.lr)
+def _polished(configuration: Configuration) -> Configuration:
+    """What acts on a configuration that is polished."""
+    return replace(configuration, dropout=0.0, lr=_POLISH_LR * configuration.lr)
 
 
-def _refit(mix: Mix) -> Mix:
-    """What acts on a mix that is refit."""
-    return replace(mix, rules=tuple(rule for rule in mix.rules if not rule.induces_zeros))
+def _refit(configuration: Configuration) -> Configuration:
+    """What acts on a configuration that is refit."""
+    return replace(configuration, rules=tuple(rule for rule in configuration.rules if not rule.induces_zeros))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from thinnet.tabular._budget import Budget
 
 RUNGS = (0.25, 0.5)
-"""Shares of the training after which the worse half of the mixes leaves. Not earlier: strong dropout learns late."""
+"""Shares of the training after which the worse half of the configurations is dropped: strong dropout learns late."""
 
 _WARMUP = 0.03
 

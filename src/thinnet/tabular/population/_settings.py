@@ -8,14 +8,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from thinnet.tabular.population._population import Stage
+from thinnet.tabular.population._configuration import Stage
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to train: see the estimators' parameters of the same names.
 
-    `stages` are what becomes of mixes that make zeros, after the last round.
+    `stages` are what becomes of configurations that make zeros, after the last round.
     """
 
     n_mixes: int

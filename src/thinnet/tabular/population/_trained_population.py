@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thinnet.stack import Stack
-from thinnet.tabular.population._population import Mix
+from thinnet.tabular.population._configuration import Configuration
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 class Trace:
     """What happened to one member: its curve and its best moment."""
 
-    mix: int
+    configuration: int
     fold: int
     epochs: list[float] = field(default_factory=list)
     train: list[float] = field(default_factory=list)
@@ -36,27 +36,28 @@ class Trace:
         """The curve of a training that goes on from the best moment of this one."""
         assert self.best >= 0
         epochs, train, held_out = ([values[self.best]] for values in (self.epochs, self.train, self.held_out))
-        return Trace(self.mix, self.fold, epochs, train, held_out, best=0)
+        return Trace(self.configuration, self.fold, epochs, train, held_out, best=0)
 
 
 @dataclass
 class Trained:
     """A population after training: every member at its best moment.
 
-    `stack` holds them all, mix by mix, fold by fold (member `m * folds + f`); `oof_MNC` their held-out predictions.
+    `stack` holds them all, the folds of a configuration in turn (member `m * folds + f`); `oof_MNC` their held-out
+    predictions.
     """
 
-    mixes: list[Mix]
+    configurations: list[Configuration]
     stack: Stack
     traces: list[Trace]
     oof_MNC: np.ndarray
     complete: list[bool]
-    """Which mixes have a prediction for every row."""
+    """Which configurations have a prediction for every row."""
 
     def scores(self) -> Floats:
-        """Held-out loss of every mix, (M,): the mean over its folds, infinite where one of them has none."""
+        """Held-out loss of every configuration, (M,): the mean over its folds, infinite where one of them has none."""
         scores = np.array([trace.score for trace in self.traces], dtype=np.float64)
-        means: Floats = scores.reshape(len(self.mixes), -1).mean(1)
+        means: Floats = scores.reshape(len(self.configurations), -1).mean(1)
         return means
 
     def zeros(self, k: int) -> float:
@@ -68,23 +69,25 @@ class Trained:
         return float(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights))
 
     def part(self, chosen: Sequence[int]) -> Trained:
-        """Some of the mixes, in this order, apart from the others."""
-        folds = len(self.traces) // len(self.mixes)
+        """Some of the configurations, in this order, apart from the others."""
+        folds = len(self.traces) // len(self.configurations)
         members = [m * folds + f for m in chosen for f in range(folds)]
         stack = copy.deepcopy(self.stack)
         stack.keep(members)
         return Trained(
-            [self.mixes[m] for m in chosen],
+            [self.configurations[m] for m in chosen],
             stack,
-            [replace(self.traces[k], mix=i // folds) for i, k in enumerate(members)],
+            [replace(self.traces[k], configuration=i // folds) for i, k in enumerate(members)],
             self.oof_MNC[list(chosen)],
             [self.complete[m] for m in chosen],
         )
 
     def join(self, other: Trained) -> None:
         """Another population, trained on the same problem, comes in."""
-        self.traces += [replace(trace, mix=trace.mix + len(self.mixes)) for trace in other.traces]
-        self.mixes += other.mixes
+        self.traces += [
+            replace(trace, configuration=trace.configuration + len(self.configurations)) for trace in other.traces
+        ]
+        self.configurations += other.configurations
         self.stack.join(other.stack)
         self.oof_MNC = np.concatenate([self.oof_MNC, other.oof_MNC])
         self.complete += other.complete

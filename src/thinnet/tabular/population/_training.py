@@ -1,4 +1,4 @@
-"""Mixes times folds, trained in one stack."""
+"""Configurations times folds, trained in one stack."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from torch import Tensor
 from thinnet.search import keep_zeros
 from thinnet.stack import Member, Stack, StackAdam, predict
 from thinnet.tabular.columns._encoder import ALWAYS_SEEN
+from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._early_stopping import better_half, stalled
 from thinnet.tabular.population._fold_data import Problem
-from thinnet.tabular.population._population import Mix
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._trained_population import Trace, Trained
 
@@ -30,18 +30,18 @@ _CURVE_ROWS = 512
 
 
 class Training:
-    """Trains mixes on folds; `run` may be interrupted, and leaves `result` usable from the first evaluation on.
+    """Training of configurations on all folds; `run` may be interrupted: `result` is usable after the first evaluation.
 
     Args:
         problem: what to learn.
-        mixes: what to train; each once per fold.
+        configurations: what to train; each once per fold.
         hidden: units of each hidden layer.
         batch_size: rows a step; all of them are a full-batch training.
         schedule: when it ends.
         seed: of everything random.
         report: called after every evaluation.
         stop: asked before every step whether to end.
-        start: mixes in all folds whose best moments these go on from, one by one; None is from scratch.
+        start: configurations in all folds whose best moments these go on from, one by one; None is from scratch.
         keep_last: whether members are remembered as they were last, not at their best.
         hold_zeros: whether weights that are exactly zero at the start stay so.
     """
@@ -49,7 +49,7 @@ class Training:
     def __init__(
         self,
         problem: Problem,
-        mixes: Sequence[Mix],
+        configurations: Sequence[Configuration],
         *,
         hidden: Sequence[int],
         batch_size: int,
@@ -61,10 +61,15 @@ class Training:
         keep_last: bool = False,
         hold_zeros: bool = False,
     ) -> None:
-        self.problem, self.mixes, self.schedule, self.batch_size = problem, list(mixes), schedule, batch_size
+        self.problem, self.configurations, self.schedule, self.batch_size = (
+            problem,
+            list(configurations),
+            schedule,
+            batch_size,
+        )
         self.report, self.stop, self.keep_last = report, stop, keep_last
-        self.traces = [Trace(m, f) for m in range(len(mixes)) for f in range(problem.folds)]
-        members = [self._member(self.mixes[t.mix], seed + i) for i, t in enumerate(self.traces)]
+        self.traces = [Trace(m, f) for m in range(len(configurations)) for f in range(problem.folds)]
+        members = [self._member(self.configurations[t.configuration], seed + i) for i, t in enumerate(self.traces)]
         self.best = Stack(
             members,
             in_features=problem.x_ND.shape[1],
@@ -72,7 +77,7 @@ class Training:
             out_features=problem.outputs,
             activation="silu",
         )
-        shape = (len(mixes), len(problem.x_ND), problem.outputs)
+        shape = (len(configurations), len(problem.x_ND), problem.outputs)
         self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
         if start is not None:
             self.traces = [trace.resumed() for trace in start.traces]
@@ -83,7 +88,12 @@ class Training:
         # members that see the same inputs share products, those of a fold are evaluated together
         self.alive = sorted(
             range(len(self.traces)),
-            key=lambda i: (self.mixes[self.traces[i].mix].views, members[i].dropout == 0, self.traces[i].fold, i),
+            key=lambda i: (
+                self.configurations[self.traces[i].configuration].encodings,
+                members[i].dropout == 0,
+                self.traces[i].fold,
+                i,
+            ),
         )
         self.stack = copy.deepcopy(self.best)
         self.stack.keep(self.alive)
@@ -100,10 +110,17 @@ class Training:
         self.every = max(1, min(self.steps_an_epoch, schedule.total // 40), schedule.total // 60)
         self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
-    def _member(self, mix: Mix, seed: int) -> Member:
-        seen_D = np.isin(self.problem.parts_D, [*mix.views, *ALWAYS_SEEN])
+    def _member(self, configuration: Configuration, seed: int) -> Member:
+        seen_D = np.isin(self.problem.parts_D, [*configuration.encodings, *ALWAYS_SEEN])
         inputs = None if seen_D.all() else tuple(seen_D.tolist())
-        return Member(seed, mix.lr, mix.rule, mix.dropout, label_smoothing=mix.label_smoothing, inputs=inputs)
+        return Member(
+            seed,
+            configuration.lr,
+            configuration.rule,
+            configuration.dropout,
+            label_smoothing=configuration.label_smoothing,
+            inputs=inputs,
+        )
 
     def run(self) -> None:
         """Train to the schedule's end, or until every member has stopped."""
@@ -121,14 +138,16 @@ class Training:
 
     @property
     def best_score(self) -> float:
-        """Best held-out loss of a mix so far, the mean over its folds; infinite before the first."""
+        """Best held-out loss of a configuration so far, the mean over its folds; infinite before the first."""
         scores = np.array([trace.score for trace in self.traces])
-        return float(scores.reshape(len(self.mixes), -1).mean(1).min())
+        return float(scores.reshape(len(self.configurations), -1).mean(1).min())
 
     def result(self) -> Trained:
         """The population at its best moments, apart from the training, which may be written or go on."""
         complete = [bool(np.isfinite(oof).all()) for oof in self.oof_MNC]
-        return Trained(list(self.mixes), copy.deepcopy(self.best), list(self.traces), self.oof_MNC.copy(), complete)
+        return Trained(
+            list(self.configurations), copy.deepcopy(self.best), list(self.traces), self.oof_MNC.copy(), complete
+        )
 
     def step_seconds(self) -> float:
         """What a step takes, the median of three after a first one. Afterwards the training is of no other use."""
@@ -221,21 +240,23 @@ class Training:
                     trace.best = len(trace.held_out) - 1
                     better.append(k)
             if better:
-                mixes = [self.traces[self.alive[members.start + k]].mix for k in better]
-                self.oof_MNC[np.ix_(mixes, self.held_out[fold])] = problem.predictions(held_out[better]).numpy()
+                configurations = [self.traces[self.alive[members.start + k]].configuration for k in better]
+                self.oof_MNC[np.ix_(configurations, self.held_out[fold])] = problem.predictions(
+                    held_out[better]
+                ).numpy()
                 source = [members.start + k for k in better]
                 target = [self.alive[k] for k in source]
                 for kept, current in zip(self.best.parameters(), self.stack.parameters(), strict=True):
                     kept[target] = current[source]
 
     def _retire(self) -> None:
-        """Members leave that have not improved for long, and at a rung the worse half of the mixes."""
+        """Members leave that have not improved for long, and at a rung the worse half of the configurations."""
         position = self.schedule.done
         stay = [i for i in self.alive if not stalled(self.traces[i], position)]
         if self.rungs and position >= self.rungs[0] and position < 1:
             self.rungs.pop(0)
-            chosen = better_half(self.mixes, self.traces, sorted({self.traces[i].mix for i in stay}))
-            stay = [i for i in stay if self.traces[i].mix in chosen]
+            chosen = better_half(self.configurations, self.traces, sorted({self.traces[i].configuration for i in stay}))
+            stay = [i for i in stay if self.traces[i].configuration in chosen]
         elif len(stay) > 0.9 * len(self.alive):
             return  # repacking the stack costs more than a few idle members
         if stay:

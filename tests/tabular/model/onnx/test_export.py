@@ -97,7 +97,7 @@ def regressor() -> ThinNetRegressor:
 
 
 def test_every_part_of_the_encoding_is_there(classifier: ThinNetClassifier) -> None:
-    parts = {part for _, part in classifier.encoder_.columns_}
+    parts = {part for _, part in classifier.encoder_.columns}
     assert parts == {"numeric", "bins", "slow", "fast", "missing", "onehot"}
 
 

@@ -32,7 +32,7 @@ def write_onnx(estimator: Any, path: str | Path, *, dates: Dates) -> Exported:
     inputs = inputs_of(estimator.schema_)
     _check(estimator, dates)
     graph = Graph(inputs)
-    width = len(estimator.encoder_.columns_)
+    width = len(estimator.encoder_.columns)
     matrix = encoded(graph, estimator.encoder_, estimator.schema_)
     mean, variance = mixed(graph, estimator.ensemble_, matrix, width)
     outputs = _outputs(graph, estimator, mean, variance, {port.name for port in inputs})
@@ -114,7 +114,7 @@ def _compared(estimator: Any, session: Session) -> tuple[float, int]:
 
 def _difference(estimator: Any, session: Session, frame: pd.DataFrame) -> float:
     first, second = session.run({name: frame[name].to_numpy() for name in session.inputs})
-    x_ND = torch.from_numpy(estimator.encoder_.transform(frame))
+    x_ND = torch.from_numpy(estimator.encoder_.encode(frame))
     mean_NC, variance_NC = estimator.ensemble_.outputs(x_ND)
     if hasattr(estimator, "classes_"):
         # the label of the file's own probabilities: rounding may decide between two that are equal
