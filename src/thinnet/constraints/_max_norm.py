@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, quotient, spread, stack_depth
+from thinnet.rule import GroupedBy, Strength, broadcast, group_norms, group_view, precise, quotient, stack_depth
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:
@@ -18,7 +18,7 @@ def max_norm(w: Tensor, limit: Strength) -> Tensor:
     norms = group_norms(view, inside)
     # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
     target = limit * (1 - slack(w, view.shape[-1]))
-    scale = torch.where(norms > spread(limit, view), quotient(spread(target, view), norms), 1.0)
+    scale = torch.where(norms > broadcast(limit, view), quotient(broadcast(target, view), norms), 1.0)
     return (view * scale).reshape(w.shape).to(w.dtype)
 
 
@@ -51,10 +51,10 @@ class MaxNorm(Constraint):
     """
 
     limit: Strength
-    dials: ClassVar[tuple[str, ...]] = ("limit",)
+    strength_fields: ClassVar[tuple[str, ...]] = ("limit",)
 
     @property
-    def couples(self) -> Coupling:
+    def grouping(self) -> GroupedBy:
         """The weights of one output."""
         return "outputs"
 

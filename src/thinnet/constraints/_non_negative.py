@@ -34,7 +34,7 @@ class NonNegative(Constraint):
         D. D. Lee, H. S. Seung, Learning the Parts of Objects by Non-Negative Matrix Factorization, 1999.
     """
 
-    dials: ClassVar[tuple[str, ...]] = ()
+    strength_fields: ClassVar[tuple[str, ...]] = ()
 
     def project(self, w: Tensor) -> Tensor:
         """See `Constraint.project`."""

@@ -10,7 +10,7 @@ from typing import Literal
 from torch import Tensor
 
 from thinnet.penalties._blocks import Blocks
-from thinnet.rule import Strength, group_view, precise, spread
+from thinnet.rule import Strength, broadcast, group_view, precise
 
 By = Literal["outputs", "inputs"]
 
@@ -53,8 +53,8 @@ class Grouping:
         """The strength times sqrt(size_g), which makes groups of different sizes comparable."""
         weights = math.prod(view.shape[dim] for dim in self.inside)
         if self.blocks is None:
-            return spread(strength * math.sqrt(weights), view)
-        return spread(strength, view) * self.blocks.sizes(view, weights).sqrt_()
+            return broadcast(strength * math.sqrt(weights), view)
+        return broadcast(strength, view) * self.blocks.sizes(view, weights).sqrt_()
 
 
 def refuse_outputs(by: By) -> None:

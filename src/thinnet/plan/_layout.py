@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from thinnet.rule import Coupling
+from thinnet.rule import GroupedBy
 
 _INPUTS_FIRST = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding, nn.EmbeddingBag)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -29,9 +29,9 @@ class Layout:
         """`w` as `(out, in, ...)`, sharing its memory."""
         return w.transpose(0, 1) if self.inputs_first and w.ndim > 1 else w
 
-    def mixes(self, coupling: Coupling) -> bool:
+    def mixes(self, grouping: GroupedBy) -> bool:
         """Whether one row (or column) of the view holds weights of several outputs (or inputs), one of each group."""
-        return self.groups > 1 and coupling == ("outputs" if self.inputs_first else "inputs")
+        return self.groups > 1 and grouping == ("outputs" if self.inputs_first else "inputs")
 
     def dead(self, w: Tensor) -> tuple[int, int]:
         """How many outputs and how many inputs have no weight that is not zero."""
