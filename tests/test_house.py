@@ -94,7 +94,6 @@ WITHOUT_TEST: set[str] = {
     "search/_journal.py",
     "search/_journal_point.py",
     "search/_losses.py",
-    "search/_objective.py",
     "search/_path_result.py",
     "search/_path_trainer.py",
     "search/_penalized_model.py",
