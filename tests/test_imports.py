@@ -1,4 +1,4 @@
-"""Importing brings neither torch's compiler nor its exporters, which would more than double the time of torch itself."""
+"""Importing brings neither torch's compiler nor its exporters, which would more than double the time of torch."""
 
 import subprocess
 import sys

@@ -1,9 +1,9 @@
 """Strengths found: the path of every strength, what to choose on it, and what makes it exact."""
 
-from thinnet.search._keep_zeros import keep_zeros
+from thinnet.search._keep_zeros import KeptZeros, keep_zeros
 from thinnet.search._path import path
 from thinnet.search._path_result import RegularizationPath
 from thinnet.search._point import Point
 from thinnet.search._polish import Polished, polish_
 
-__all__ = ["Point", "Polished", "RegularizationPath", "keep_zeros", "path", "polish_"]
+__all__ = ["KeptZeros", "Point", "Polished", "RegularizationPath", "keep_zeros", "path", "polish_"]

@@ -1,12 +1,10 @@
-"""Finished points in a folder, so that a path that was killed goes on."""
+"""Journal of a path: finished points in a folder, so that a path that was killed goes on."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +12,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-KIND = "thinnet path 1"
-_HEADER, _LINES, _WAY = "path.json", "points.jsonl", "way.safetensors"
+from thinnet._files import PARTIAL, replacing_file, write_text
+from thinnet.search._snapshot import Snapshot
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One finished point as it is kept: numbers, and a way to its tensors.
-
-    Args:
-        numbers: JSON.
-        tensors: reads the file of its tensors.
-    """
-
-    numbers: dict[str, Any]
-    tensors: Callable[[], dict[str, Tensor]]
+KIND = "thinnet path 2"
+_HEADER, _LINES, _CHECKPOINT = "path.json", "points.jsonl", "checkpoint.safetensors"
 
 
 class Journal:
-    """A folder with a header, a line a point, a file of tensors a point, and where the walk stands.
+    """A folder with a header, a line and a file of tensors for each finished point, and where training stands.
 
     Safetensors and JSON only: reading it executes nothing. A file is whole or not there; a point counts once its line
     is written, which is last.
@@ -61,64 +49,60 @@ class Journal:
                     f"path: `checkpoint_dir` {self._folder} is of another path, it differs in {', '.join(differs)}; "
                     "name another folder, or delete this one to begin anew."
                 )
-        elif any(not name.name.endswith(".part") for name in self._folder.iterdir()):
+        elif any(not name.name.endswith(PARTIAL) for name in self._folder.iterdir()):
             raise ValueError(
                 f"path: `checkpoint_dir` {self._folder} is not empty and holds no path; name another folder."
             )
         else:
-            self._write(_HEADER, json.dumps(wanted, indent=1).encode())
+            write_text(place, json.dumps(wanted, indent=1))
 
-    def entries(self) -> list[Entry]:
-        """The finished points, in order; a last line that was cut short does not count."""
-        place = self._folder / _LINES
-        lines = place.read_text(encoding="utf-8").split("\n")[:-1] if place.exists() else []
-        return [
-            Entry(json.loads(line), partial(_tensors, self._folder / _name(i))) for i, line in enumerate(lines) if line
-        ]
+    def entries(self) -> list[tuple[dict[str, Any], Path]]:
+        """The numbers and the file of tensors of each finished point; a last line cut short does not count."""
+        return [(json.loads(line), self._folder / _name(i)) for i, line in enumerate(self._lines()) if line]
 
-    def way(self) -> tuple[Any, dict[str, Tensor]] | None:
-        """Where the walk stood after the last point: JSON and tensors, None at the start."""
-        place = self._folder / _WAY
+    def checkpoint(self) -> Snapshot | None:
+        """Where training stood after the last point that was begun to be written; None at the start."""
+        place = self._folder / _CHECKPOINT
         if not place.exists():
             return None
-        tensors = _tensors(place)
+        tensors = tensors_in(place)
         with safe_open(place, "pt") as file:
             plain = json.loads(file.metadata()["plain"])
-        return plain, tensors
+        return Snapshot(plain, tensors)
 
-    def add(self, numbers: dict[str, Any], tensors: dict[str, Tensor], way: Any, state: dict[str, Tensor]) -> Entry:
-        """Keep a point and where the walk stands after it."""
-        index = numbers["index"]
-        name = _name(index)
-        self._save(name, tensors, None)
-        self._save(_WAY, state, {"plain": json.dumps(way)})
+    def add(self, index: int, numbers: dict[str, Any], tensors: dict[str, Tensor], checkpoint: Snapshot) -> Path:
+        """Write a point and where training stands after it; lines from `index` on are replaced.
+
+        Returns:
+            The file of the point's tensors.
+        """
+        place = self._folder / _name(index)
+        _save(place, tensors, None)
+        _save(self._folder / _CHECKPOINT, checkpoint.tensors, {"plain": json.dumps(checkpoint.plain)})
+        lines = [*self._lines()[:index], json.dumps(numbers)]
+        write_text(self._folder / _LINES, "".join(f"{line}\n" for line in lines))
+        return place
+
+    def _lines(self) -> list[str]:
         place = self._folder / _LINES
-        kept = place.read_text(encoding="utf-8").split("\n")[:index] if place.exists() else []
-        self._write(_LINES, "".join(f"{line}\n" for line in (*kept, json.dumps(numbers))).encode())
-        return Entry(numbers, partial(_tensors, self._folder / name))
-
-    def _save(self, name: str, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
-        part = self._folder / f"{name}.part"
-        save_file({key: t.detach().cpu().contiguous() for key, t in tensors.items()}, part, metadata)
-        _settle(part, self._folder / name)
-
-    def _write(self, name: str, content: bytes) -> None:
-        part = self._folder / f"{name}.part"
-        part.write_bytes(content)
-        _settle(part, self._folder / name)
+        return place.read_text(encoding="utf-8").split("\n")[:-1] if place.exists() else []
 
 
-def _settle(part: Path, place: Path) -> None:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, place)
+def tensors_in(place: Path) -> dict[str, Tensor]:
+    """The tensors of a file.
 
-
-def _tensors(place: Path) -> dict[str, Tensor]:
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
         return load_file(place)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"path: {place} cannot be read ({error}); delete its folder to begin anew.") from error
+
+
+def _save(place: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None) -> None:
+    with replacing_file(place) as partial:
+        save_file({key: t.detach().cpu().contiguous() for key, t in tensors.items()}, partial, metadata)
 
 
 def _name(index: int) -> str:

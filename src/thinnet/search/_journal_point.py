@@ -1,80 +1,64 @@
-"""Points from where the walk stopped, by way of the journal if there is one."""
+"""Points of a path in a journal: written when they are finished, read when a path goes on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from thinnet.plan import Plan
-from thinnet.search._journal import Entry, Journal
-from thinnet.search._losses import Losses
+from thinnet.search._journal import Journal, tensors_in
+from thinnet.search._path_trainer import PathTrainer
 from thinnet.search._point import Point
-from thinnet.search._stop import Stop
+from thinnet.search._snapshot import Snapshot
 from thinnet.search._task import Task
-from thinnet.search._walk import Walk
+
+_NUMBERS = ("strength", "rounds", "nonzero", "weights", "norm", "diverged", "recipe")
 
 
-def kept(stop: Stop, index: int, task: Task, file: Journal | None, walk: Walk) -> Point:
-    """The point of a stop, in the journal if there is one."""
-    numbers = {
-        "index": index,
-        "strength": stop.strength,
-        "rounds": stop.rounds,
-        "nonzero": stop.nonzero,
-        "weights": stop.weights,
-        "norm": stop.norm,
-        "diverged": stop.diverged,
-        "recipe": stop.recipe,
-    }
-    tensors = {f"model.{name}": tensor for name, tensor in stop.state.items()}
-    tensors |= {f"alive.{name}": alive for name, alive in stop.alive.items()}
-    tensors["losses"] = stop.losses.each
-    if file is None:
-        return read(Entry(numbers, lambda: tensors), task)
-    plain, state = walk.state()
-    return read(file.add(numbers, tensors, {**plain, "done": index + 1}, state), task)
+def write_point(journal: Journal, index: int, point: Point, checkpoint: Snapshot) -> Point:
+    """Write point number `index`, and where training stood after it; the point then reads its weights from the file."""
+    tensors = {f"model.{name}": tensor for name, tensor in point.state().items()}
+    tensors |= {f"alive.{name}": alive for name, alive in point.alive.items()}
+    tensors["losses"] = point.losses
+    place = journal.add(index, {name: getattr(point, name) for name in _NUMBERS}, tensors, checkpoint)
+    return replace(point, state=partial(_state_in, place))
 
 
-def read(entry: Entry, task: Task) -> Point:
-    """The point of an entry; its weights are read when they are asked for."""
-
-    def state() -> dict[str, Tensor]:
-        return {n.removeprefix("model."): t for n, t in entry.tensors().items() if n.startswith("model.")}
-
-    def make_model() -> nn.Module:
-        model = task.make_model()
-        if not isinstance(task.plan, Plan):
-            task.plan(model, entry.numbers["strength"])  # what it sets on the model belongs to the point
-        return model
-
-    tensors, numbers = entry.tensors(), entry.numbers
-    losses = Losses(tensors["losses"])
-    alive = {n.removeprefix("alive."): t for n, t in tensors.items() if n.startswith("alive.")}
-    return Point(
-        strength=numbers["strength"],
-        error=losses.mean,
-        se=losses.se,
-        losses=losses.each,
-        rounds=numbers["rounds"],
-        nonzero=numbers["nonzero"],
-        weights=numbers["weights"],
-        groups={name: int(mask.sum()) for name, mask in alive.items()},
-        alive=alive,
-        norm=numbers["norm"],
-        diverged=numbers["diverged"],
-        recipe=numbers["recipe"],
-        state=state,
-        make_model=make_model,
-    )
+def read_points(journal: Journal, task: Task) -> list[Point]:
+    """The points of a journal, in order; their weights are read from the files when they are asked for."""
+    found = []
+    for numbers, place in journal.entries():
+        tensors = tensors_in(place)
+        found.append(
+            Point(
+                **numbers,
+                losses=tensors["losses"],
+                alive=_named("alive.", tensors),
+                state=partial(_state_in, place),
+                make_model=task.make_model_at(numbers["strength"]),
+            )
+        )
+    return found
 
 
-def header(walk: Walk) -> dict[str, Any]:
+def header(trainer: PathTrainer) -> dict[str, Any]:
     """What must be the same for a path to go on."""
-    plan, settings = walk.task.plan, walk.settings
+    plan, model = trainer.task.plan, trainer.model
     return {
         "plan": repr(plan) if isinstance(plan, Plan) else getattr(plan, "__qualname__", "a function"),
-        "model": [[name, list(tensor.shape)] for name, tensor in walk.model.state_dict().items()],
-        "optimizer": f"{type(walk.optimizer).__name__} {walk.optimizer.defaults}",
-        **vars(settings),
+        "model": [[name, list(tensor.shape)] for name, tensor in model.network.state_dict().items()],
+        "optimizer": f"{type(model.optimizer).__name__} {model.optimizer.defaults}",
+        **vars(trainer.settings),
     }
+
+
+def _state_in(place: Path) -> dict[str, Tensor]:
+    return _named("model.", tensors_in(place))
+
+
+def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

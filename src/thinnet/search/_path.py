@@ -1,31 +1,34 @@
-"""Every strength of a plan, at about the price of one training."""
+"""Regularization path: one model per strength of a plan, trained with warm starts."""
 
 from __future__ import annotations
 
 import os
 import warnings
 from collections.abc import Callable, Iterable
-from numbers import Integral, Real
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.constraints import Constraint
-from thinnet.dropout import DropConnect
 from thinnet.errors import NoEffectWarning
 from thinnet.plan import Plan
+from thinnet.search._check_path import check_functions, check_plan, checked_settings
 from thinnet.search._gradient_recorder import Fit
-from thinnet.search._grid import Direction, checked
+from thinnet.search._grid import Direction
 from thinnet.search._journal import Journal
-from thinnet.search._journal_point import header, kept, read
+from thinnet.search._journal_point import header, read_points, write_point
 from thinnet.search._losses import Evaluate
 from thinnet.search._path_result import RegularizationPath
+from thinnet.search._path_trainer import PathTrainer
 from thinnet.search._point import Point
-from thinnet.search._strengths import strengths_along
+from thinnet.search._snapshot import Snapshot
+from thinnet.search._strength_max import strength_max_from_dense, strength_max_from_zero
+from thinnet.search._strength_plan import StrengthPlan
 from thinnet.search._task import Loss, MakeOptimizer, Settings, Task, Varied
-from thinnet.search._walk import Walk
+
+_STRENGTH_MAX = {"up": strength_max_from_dense, "down": strength_max_from_zero}
 
 
 def adam(parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -54,7 +57,7 @@ def path(
     checkpoint_dir: str | os.PathLike[str] | None = None,
     callback: Callable[[Point], object] | None = None,
 ) -> RegularizationPath:
-    r"""Every strength of a plan, at about the price of one training: each point starts where the last one ended.
+    r"""Train a regularization path with warm starts: one model per strength for roughly the cost of one training run.
 
     At strength t the plan's penalties and decays count t times: the network at t is a minimum of
     :math:`L(w) + t \, P(w)`. Weights, momenta and batch statistics go from point to point, so a point takes a few
@@ -142,116 +145,70 @@ def path(
         N. Meinshausen, Relaxed Lasso, 2007.
         B. Polyak, A. Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
     """
-    functions = {"make_model": make_model, "fit": fit, "evaluate": evaluate, "optimizer": optimizer}
-    for name, function in {**functions, "polish": polish, "callback": callback}.items():
-        optional = function is None and name in ("fit", "polish", "callback")
-        if not optional and (not callable(function) or isinstance(function, nn.Module)):
-            raise TypeError(f"path: `{name}` must be a function, got {type(function).__name__}; wrap it in a lambda.")
-    counts: dict[str, tuple[Any, int]] = {
-        "n_strengths": (n_strengths, 1),
-        "rounds": (rounds, 1),
-        "first_rounds": (first_rounds, 1),
-        "patience": (patience, 1),
-    }
-    for name, (value, least) in {**counts, "refit": (refit, 0)}.items():
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ValueError(f"path: `{name}` must be a whole number >= {least}, got {value!r}.")
-    if direction not in ("up", "down"):
-        raise ValueError(f'path: `direction` must be "up" or "down", got {direction!r}.')
-    if not 0 < eps < 1:
-        raise ValueError(f"path: `eps` must be between 0 and 1, got {eps}.")
-    span: Any = average
-    if isinstance(span, bool) or not isinstance(span, Real) or not 0 <= float(span) <= rounds:
-        raise ValueError(
-            f"path: `average` must be a number of rounds from 0 to `rounds`, {rounds}, got {average!r}: a longer one "
-            "would be of networks at other strengths."
-        )
+    check_functions(make_model, fit, evaluate, optimizer, polish, callback)
     if fit is None:
         if polish is None:
             raise ValueError("path: `fit` is None; give it, or `polish`, which needs no rounds of training.")
         if refit:
             raise ValueError("path: `refit` needs `fit`, which is None.")
-        rounds = first_rounds = 0
-    grid = None if strengths is None else checked(strengths, direction)
-    _check_plan(plan, grid, polish, compact, direction)
-    task = Task(make_model, plan, fit or _untrained, evaluate, optimizer, polish, compact)
-    # a journal holds numbers of Python alone
-    settings = Settings(
-        direction,
-        grid,
-        int(n_strengths),
-        float(eps),
-        int(rounds),
-        int(first_rounds),
-        int(patience),
-        int(refit),
-        float(average),
+    settings = checked_settings(
+        direction=direction,
+        strengths=strengths,
+        n_strengths=n_strengths,
+        eps=eps,
+        rounds=rounds,
+        first_rounds=first_rounds,
+        patience=patience,
+        refit=refit,
+        average=average,
     )
-    return _walked(task, settings, checkpoint_dir, callback)
+    if fit is None:
+        settings = replace(settings, rounds=0, first_rounds=0)
+    check_plan(plan, settings, polish, compact)
+    task = Task(make_model, plan, fit or _untrained, evaluate, optimizer, polish, compact)
+    return _trained(task, settings, checkpoint_dir, callback)
 
 
 def _untrained(model: nn.Module, optimizer: Optimizer) -> None:
     raise AssertionError("there are no rounds without `fit`")
 
 
-def _check_plan(
-    plan: Plan | Varied, grid: list[float] | None, polish: Loss | None, compact: Any, direction: Direction
-) -> None:
-    """Refuse what cannot be varied."""
-    if not isinstance(plan, Plan):
-        if not callable(plan):
-            raise TypeError(
-                f"path: `plan` must be a tn.Plan or a function (model, value) -> Plan, got {plan!r}; wrap a rule or a "
-                "mapping: tn.Plan(...)."
-            )
-        if grid is None:
-            raise ValueError("path: a function as `plan` has no strength at which all is zero; give `strengths`.")
-        if polish is not None or compact is not None:
-            raise ValueError("path: `polish` and `compact` need a tn.Plan, whose strengths are scaled.")
-        return
-    varied = [
-        part
-        for _, rule in plan.entries
-        for part in rule.parts()
-        if not isinstance(part, Constraint | DropConnect)
-        and any(torch.as_tensor(getattr(part, dial)).any() for dial in part.dials)
-    ]
-    if not varied:
-        raise ValueError(
-            f"path: nothing in {plan!r} has a strength to vary; give a penalty a strength of 1.0, or a function "
-            "(model, value) -> Plan and `strengths`."
-        )
-    if compact is not None and direction == "down":
-        raise ValueError('path: `compact` removes what is zero, which direction="down" brings back; use "up".')
-
-
-def _walked(
+def _trained(
     task: Task,
     settings: Settings,
     checkpoint_dir: str | os.PathLike[str] | None,
     callback: Callable[[Point], object] | None,
 ) -> RegularizationPath:
-    walk = Walk(task, settings)
-    if isinstance(task.plan, Plan) and settings.strengths is None and not walk.sparsity:
+    trainer = PathTrainer(task, settings)
+    if isinstance(task.plan, Plan) and settings.strengths is None and not trainer.model.sparsity:
         raise ValueError(
             f"path: {task.plan!r} takes no trainable weight of this model to zero, so there is no strength at which "
             "all is; give `strengths`."
         )
-    file = None if checkpoint_dir is None else Journal(checkpoint_dir, header(walk))
-    entries = [] if file is None else file.entries()
-    found = [read(entry, task) for entry in entries]
-    way = file.way() if file and entries else None
-    if way is not None:
-        plain, tensors = way
-        found = found[: plain["done"]]
-        walk.resume(plain, tensors)
-    for strength in strengths_along(walk, len(found)):
-        stop = walk.step(strength, first=not found)
-        found.append(kept(stop, len(found), task, file, walk))
+    journal = None if checkpoint_dir is None else Journal(checkpoint_dir, header(trainer))
+    found = [] if journal is None else read_points(journal, task)
+    largest = None
+    checkpoint = journal.checkpoint() if journal and found else None
+    if checkpoint is not None:
+        found, largest = found[: checkpoint.plain["done"]], checkpoint.plain["largest"]
+        trainer.resume(checkpoint)
+    strengths = StrengthPlan(settings.direction, settings.strengths, settings.n_strengths, settings.eps)
+    while True:
+        if trainer.model.sparsity and strengths.needs_largest(len(found), largest):
+            largest = _STRENGTH_MAX[settings.direction](trainer.trainer)
+        strength = strengths.next(len(found), largest, left=bool(trainer.model.sparsity.value()))
+        if strength is None:
+            break
+        point = trainer.point(strength, first=not found)
+        if journal is not None:
+            here = trainer.checkpoint()
+            reached = Snapshot({**here.plain, "done": len(found) + 1, "largest": largest}, here.tensors)
+            point = write_point(journal, len(found), point, reached)
+        found.append(point)
         if callback is not None:
-            callback(found[-1])
+            callback(point)
     result = RegularizationPath(tuple(found), settings.direction)
-    if len(found) > 1 and settings.direction == "down" and walk.sparsity and not any(p.nonzero for p in found):
+    if len(found) > 1 and settings.direction == "down" and trainer.model.sparsity and not any(p.nonzero for p in found):
         warnings.warn(
             "path: nothing ever left zero on the way down: units may have died before anything came in (ReLU), or "
             'rounds are too few; use direction="up", or a smaller learning rate.',

@@ -1,9 +1,10 @@
-"""What is to be walked, and how."""
+"""The task and the settings of a path."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ Loss = Callable[[nn.Module], Tensor]
 
 @dataclass(frozen=True)
 class Task:
-    """What the user gave: see `path`."""
+    """What is trained and how it is judged, as given to `path`."""
 
     make_model: Callable[[], nn.Module]
     plan: Plan | Varied
@@ -35,10 +36,16 @@ class Task:
     polish: Loss | None
     example_inputs: Any
 
+    def make_model_at(self, strength: float) -> Callable[[], nn.Module]:
+        """A function that builds the network as it is at a strength, with what a function as plan sets on it."""
+        return (
+            self.make_model if isinstance(self.plan, Plan) else partial(_varied, self.make_model, self.plan, strength)
+        )
+
 
 @dataclass(frozen=True)
 class Settings:
-    """How to walk: see `path`."""
+    """The numbers given to `path`."""
 
     direction: Direction
     strengths: list[float] | None
@@ -49,3 +56,9 @@ class Settings:
     patience: int
     refit: int
     average: float
+
+
+def _varied(make_model: Callable[[], nn.Module], plan: Varied, value: float) -> nn.Module:
+    model = make_model()
+    plan(model, value)
+    return model

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
+from thinnet.compaction.analyze._inputs import Inputs
 
 tracing = sys.modules["thinnet.compaction.analyze._trace"]
 
@@ -70,4 +71,35 @@ def test_a_failed_trace_prints_nothing(capfd: pytest.CaptureFixture[str]) -> Non
 
 def test_origins_are_modules_and_lines(model: Branches) -> None:
     pins = tn.compactable(model, torch.randn(5, 4)).pinned
-    assert {pin.where for pin in pins if pin.operation == "linear"} >= {"first (Linear) at test_trace.py:21"}
+    assert {pin.where for pin in pins if pin.operation == "linear"} >= {"first (Linear) at test_trace.py:22"}
+
+
+class Everything(nn.Module):
+    """Operations that stay whole, composite ones that fall apart, and some in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.attention = nn.LSTM(4, 6, batch_first=True), nn.MultiheadAttention(6, 2, batch_first=True)
+        self.convolution, self.batch = nn.Conv1d(6, 4, 3, padding=1), nn.BatchNorm1d(4)
+        self.norms = nn.ModuleList([nn.LayerNorm(4), nn.RMSNorm(4), nn.GroupNorm(2, 4), nn.InstanceNorm1d(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.lstm(x)[0]
+        x = self.attention(x, x, x, need_weights=False)[0]
+        x = self.batch(self.convolution(x.transpose(1, 2))).relu_()
+        x = self.norms[3](self.norms[2](x)).transpose(1, 2)
+        x = nn.functional.pixel_shuffle((self.norms[1](self.norms[0](x)) @ x.mT).unfold(1, 2, 1).flatten(2)[:, None], 1)
+        return nn.functional.interpolate(x, scale_factor=2).chunk(2, -1)[0].flatten(1).softmax(-1)
+
+
+def test_the_quick_decomposition_is_the_one_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, inputs = Everything().eval(), Inputs.of(torch.randn(2, 5, 4), "test")
+    quick = tracing.trace(model, inputs)
+    assert tracing._quick_decomposition() is not None, "this version of torch has another decomposition"
+    monkeypatch.setattr(tracing, "_quick_decomposition", lambda: None)
+    by_torch = tracing.trace(model, inputs)
+    assert str(quick.graph) == str(by_torch.graph)
+    assert quick.graph is not by_torch.graph
+    origins = [[str(tracing.origin(node)) for node in found.graph.nodes] for found in (quick, by_torch)]
+    assert origins[0] == origins[1]
+    assert {"lstm", "matmul", "layer_norm", "convolution"} <= {tracing.operation(node) for node in quick.graph.nodes}

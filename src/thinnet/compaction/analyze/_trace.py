@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.export import ExportedProgram
+from torch.export import ExportedProgram, exported_program
 from torch.export.graph_signature import InputKind
 from torch.utils import _pytree as pytree
 
@@ -93,7 +95,7 @@ def trace(model: nn.Module, inputs: Inputs, what: str = "compact") -> Trace:
     """
     program, how = _export(model, inputs, what)
     with quiet():
-        program = program.run_decompositions(_decompositions())
+        program = _decomposed(program)
     tensors = {**dict(model.named_buffers(remove_duplicate=False)), **program.constants}
     tensors |= dict(model.named_parameters(remove_duplicate=False))
     first = {id(tensor): name for name, tensor in reversed([*model.named_parameters(), *model.named_buffers()])}
@@ -164,6 +166,32 @@ _TRACERS: dict[str, Callable[[nn.Module, Inputs], ExportedProgram]] = {
     "torch.export": _by_export,
     "torch.export, strict": partial(_by_export, strict=True),
 }
+
+
+def _decomposed(program: ExportedProgram) -> ExportedProgram:
+    """The program in core operations, those of `_WHOLE` as they are; the same as `run_decompositions`, but faster.
+
+    Torch overrides the rules of all its 500 composite operations for every call, which takes longer than the rest of a
+    trace. All but those of `_WHOLE` get the rule that they have anyway, so that overriding these is enough.
+    """
+    quick = _quick_decomposition()
+    return program.run_decompositions(_decompositions()) if quick is None else quick(program)
+
+
+@functools.cache
+def _quick_decomposition() -> Callable[[ExportedProgram], ExportedProgram] | None:
+    """The decomposition behind `run_decompositions`; None where this version of torch has another one."""
+    decompose = getattr(exported_program, "_decompose_exported_program", None)
+    split = getattr(exported_program, "_split_decomp_table_to_cia_and_python_decomp", None)
+    options = {"joint_loss_index": None, "decompose_custom_triton_ops": False}
+    if decompose is None or split is None:
+        return None
+    if set(inspect.signature(decompose).parameters) != {"ep", "cia_to_decomp", "python_decomp_table", *options}:
+        return None
+    table = dict(_decompositions().items())
+    composite, others = split(dict(table))
+    whole = {operator: rule for operator, rule in composite.items() if operator not in table}
+    return partial(decompose, cia_to_decomp=whole, python_decomp_table=others, **options)
 
 
 def _decompositions() -> dict[Any, Any]:
