@@ -1,52 +1,135 @@
-"""What a plan may put on a parameter: the contract that penalties, decays and constraints share."""
+"""The contract of a rule: what penalties, decays, constraints and masks share."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor
 
-Strength = float | Tensor
-"""A strength: one number, or a tensor whose dimensions are the leading (stack) dimensions of the weights it acts on."""
+from thinnet._strength import Strength, check_strength
 
-Coupling = Literal["elements", "outputs", "inputs", "members"]
-"""Which weights a rule looks at together: each alone, one output's (a row), one input's (a column), or those of groups
+GroupedBy = Literal["elements", "outputs", "inputs", "members"]
+"""Which weights a rule treats as one: each alone, those of an output (a row), of an input (a column), or of the groups
 that it names itself."""
+
+Acts = Literal["gradient", "decay", "prox", "joint prox", "projection", "mask"]
+"""What a rule does to a weight, in the order in which rules act around an optimizer's step.
+
+Before the step a *gradient* is added to the loss's and *decay* shrinks the weights. After it come the proximal step of
+one weight (*prox*), that of several weights together (*joint prox*) and the *projection*. A *mask* acts in the forward
+pass.
+"""
+
+ACTS: tuple[Acts, ...] = get_args(Acts)
+
+_METHODS: dict[Acts, str] = {
+    "gradient": "gradient",
+    "decay": "shrink",
+    "prox": "prox",
+    "joint prox": "prox_",
+    "projection": "project",
+}
+"""The method by which a rule does it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """Anything that a plan may put on a parameter.
+    """A penalty, decay, constraint or mask: anything that a plan may put on a parameter.
 
-    A rule holds settings and calls pure functions. Its *dials* are the fields that say how strongly it acts; each may
-    be a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)` member by
+    A rule holds settings and calls pure functions. It declares once, as a class variable, what it does (`acts`), and
+    everything that puts rules to work goes by that. Its *strengths* are the fields that say how strongly it acts; each
+    may be a number or a tensor of shape `stack`, and then acts on weights of shape `(*stack, out, in, ...)` member by
     member.
 
     `a + b` puts both on the same parameter.
+
+    Raises:
+        TypeError: a class declares something that `Acts` does not list or lacks the method for it, or a rule is made of
+            a class that declares nothing.
     """
 
-    dials: ClassVar[tuple[str, ...]] = ("strength",)
+    acts: ClassVar[Acts]
+    strength_fields: ClassVar[tuple[str, ...]] = ("strength",)
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        acts = getattr(cls, "acts", None)
+        if acts is None:
+            return  # the base of rules that do different things
+        if acts not in ACTS:
+            raise TypeError(f"{cls.__name__}: `acts` must be one of {', '.join(map(repr, ACTS))}, got {acts!r}.")
+        method = _METHODS.get(acts)
+        if method is not None and not callable(getattr(cls, method, None)):
+            raise TypeError(f"{cls.__name__}: acts as {acts!r}, so it must have a method `{method}`.")
 
     def __post_init__(self) -> None:
-        for dial in self.dials:
-            object.__setattr__(self, dial, check_dial(type(self).__name__, dial, getattr(self, dial)))
+        name = type(self).__name__
+        if not hasattr(self, "acts"):
+            raise TypeError(f"{name}: declare what it does: set `acts` to one of {', '.join(map(repr, ACTS))}.")
+        for field, value in self.strengths.items():
+            object.__setattr__(self, field, check_strength(name, field, value))
 
     @property
-    def couples(self) -> Coupling:
-        """Which weights it looks at together."""
+    def strengths(self) -> dict[str, Strength]:
+        """Its strengths by the names of their fields."""
+        return {field: getattr(self, field) for field in self.strength_fields}
+
+    @property
+    def grouping(self) -> GroupedBy:
+        """Which weights it treats as one."""
         return "elements"
 
     @property
+    def in_cost(self) -> bool:
+        """Whether it is a term of the cost: a penalty."""
+        return self.acts in ("gradient", "prox", "joint prox")
+
+    @property
     def induces_zeros(self) -> bool:
-        """Whether it sets weights to exactly zero."""
-        return False
+        """Whether it sets weights to exactly zero: a penalty that is not smooth, and so acts by a proximal step."""
+        return self.acts in ("prox", "joint prox")
+
+    @property
+    def acts_after_step(self) -> bool:
+        """Whether it changes weights after the optimizer's step."""
+        return self.acts in ("prox", "joint prox", "projection")
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it can change anything: False where all of its strengths are zero."""
+        strengths = self.strengths.values()
+        return not strengths or any(bool((torch.as_tensor(strength) != 0).any()) for strength in strengths)
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """The class and its groups: a later rule of a plan replaces an earlier one of the same kind."""
+        return type(self), self.grouping
+
+    @property
+    def parameter_names(self) -> Collection[str] | None:
+        """The parameters that it names itself and governs under whatever key of a plan; None where the key says."""
+        return None
+
+    def governs(self, names: Collection[str], claimed: bool) -> bool:
+        """Whether it is on a weight of these names, where its key in the plan has `claimed` the weight or not."""
+        return claimed
+
+    def check(self, name: str, shape: Sequence[int]) -> None:
+        """Refuse, by name, a weight of a shape, as the rule sees it, that its groups do not fit."""
+
+    def kept(self, indices: Mapping[str, Mapping[int, Tensor]]) -> Rule | None:
+        """The rule for parameters of which only these indices are left; None where nothing of it is.
+
+        Args:
+            indices: per parameter, per dimension: the indices that are kept, in order; all of them where it says
+                nothing.
+        """
+        return self
 
     def parts(self) -> tuple[Rule, ...]:
         """The single rules that this one is the sum of, in order."""
@@ -58,16 +141,16 @@ class Rule:
         return Rules((*self.parts(), *other.parts()))
 
     def __mul__(self, factor: float) -> Self:
-        """The same rule, every dial times `factor`."""
+        """The same rule, every strength times `factor`."""
         if not isinstance(factor, int | float | Tensor):
             return NotImplemented
-        return dataclasses.replace(self, **{dial: getattr(self, dial) * factor for dial in self.dials})
+        return dataclasses.replace(self, **{field: value * factor for field, value in self.strengths.items()})
 
     __rmul__ = __mul__
 
-    def stacked(self, dials: Mapping[str, Tensor]) -> Self:
-        """The same rule for a stack of members, with these dials of shape `(K,)`."""
-        return dataclasses.replace(self, **dials)
+    def stacked(self, strengths: Mapping[str, Tensor]) -> Self:
+        """The same rule for a stack of members, with these strengths of shape `(K,)`."""
+        return dataclasses.replace(self, **strengths)
 
     def settings(self) -> dict[str, object]:
         """Every field by name, tensors as nested lists: what `repr`, `==` and JSON go by."""
@@ -86,10 +169,13 @@ class Rule:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rules(Rule):
-    """Several rules on one parameter, applied in order."""
+    """Several rules on one parameter; what each does, not how the sum is written, decides in which order they act."""
 
     rules: tuple[Rule, ...]
-    dials: ClassVar[tuple[str, ...]] = ()
+    strength_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        """Nothing to check: its parts were."""
 
     def parts(self) -> tuple[Rule, ...]:
         """The single rules, in order."""
@@ -107,93 +193,16 @@ class Rules(Rule):
         return " + ".join(map(repr, self.rules))
 
 
-def check_dial(rule: str, dial: str, value: object) -> Strength:
-    """The dial as a float or a floating-point tensor; one that is negative or not a number is refused by name."""
-    if isinstance(value, Tensor):
-        if value.is_complex() or value.dtype == torch.bool:
-            raise TypeError(f"{rule}: `{dial}` must be a tensor of real numbers, got one of {value.dtype}.")
-        value = value if value.is_floating_point() else value.double()
-        lowest, allowed = float(value.detach().min()) if value.numel() else 0.0, bool((value >= 0).all())
-    elif isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{rule}: `{dial}` must be a number or a tensor, got {value!r} ({type(value).__name__}).")
-    else:
-        value = lowest = float(value)
-        allowed = lowest >= 0
-    if not allowed:
-        raise ValueError(f"{rule}: `{dial}` must be >= 0, got {lowest}.")
-    return value
-
-
-def finite_dial(rule: str, dial: str, value: Strength) -> None:
-    """Refuse a dial that is infinite, by name."""
-    finite = bool(torch.isfinite(value).all()) if isinstance(value, Tensor) else math.isfinite(value)
-    if not finite:
-        raise ValueError(f"{rule}: `{dial}` must be finite, got {value}.")
-
-
-def precise(w: Tensor) -> Tensor:
-    """The weights in float32 or better: the precision that sums and steps are worked out in."""
-    if not w.is_floating_point():
-        raise TypeError(f"rules act on floating-point weights, got {w.dtype}.")
-    return w.to(torch.promote_types(w.dtype, torch.float32))
-
-
-def spread(dial: Strength, w: Tensor) -> Strength:
-    """The dial shaped so that its dimensions meet the leading dimensions of `w`, in the precision of `precise(w)`."""
-    if not isinstance(dial, Tensor):
-        return dial
-    if dial.shape != w.shape[: dial.ndim]:
-        raise ValueError(
-            f"a strength of shape {tuple(dial.shape)} acts on a stack of weights {(*dial.shape, '...')}, "
-            f"got weights {tuple(w.shape)}."
-        )
-    dial = dial.to(device=w.device, dtype=torch.promote_types(w.dtype, torch.float32))
-    return dial.reshape(dial.shape + (1,) * (w.ndim - dial.ndim))
-
-
-def quotient(dividend: Strength, divisor: Tensor) -> Tensor:
-    """The quotient, rounded the same whether the dividend is a number or a tensor."""
-    # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
-    if not isinstance(dividend, Tensor):
-        dividend = torch.full((), dividend, dtype=divisor.dtype, device=divisor.device)
-    return dividend / divisor
-
-
-def stack_depth(*dials: Strength) -> int:
-    """How many leading dimensions of the weights belong to the stack."""
-    return max((dial.ndim for dial in dials if isinstance(dial, Tensor)), default=0)
-
-
-def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple[Tensor, tuple[int, ...]]:
-    """The weights `(*stack, out, in, ...)` as a view, and the dimensions of that view that lie inside one group.
-
-    Outputs are the first dimension after the stack's `depth`, inputs the second; every other one is inside the group.
-    """
-    needed = depth + (1 if by == "outputs" else 2)
-    if w.ndim < needed:
-        raise ValueError(
-            f"grouping by {by} needs weights of at least {needed} dimensions"
-            f"{f' ({depth} of them the stack)' if depth else ''}, got shape {tuple(w.shape)}."
-        )
-    inside = math.prod(w.shape[needed:])
-    return w.reshape(*w.shape[:needed], inside), (-1,) if by == "outputs" else (-3, -1)
-
-
-def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
-    """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
-    return roots(view.square().sum(inside, keepdim=True))
-
-
-def roots(squares: Tensor) -> Tensor:
-    """Square roots, for which `squares` may be used up; the gradient at zero is zero."""
-    if not squares.requires_grad:
-        return squares.sqrt_()
-    # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN
-    return squares.where(squares > 0, 1).sqrt() * (squares > 0)
+def check_finite(rule: Rule) -> None:
+    """Refuse an infinite strength, by name."""
+    for field, value in rule.strengths.items():
+        finite = bool(torch.isfinite(value).all()) if isinstance(value, Tensor) else math.isfinite(value)
+        if not finite:
+            raise ValueError(f"{type(rule).__name__}: `{field}` must be finite, got {value}.")
 
 
 def stack_rules(rules: Sequence[Rule]) -> Rule:
-    """One rule for a stack of `len(rules)` members out of one rule each, alike in all but their dials.
+    """One rule for a stack of `len(rules)` members out of one rule each, alike in all but their strengths.
 
     Example:
         >>> from thinnet import L1
@@ -206,19 +215,18 @@ def stack_rules(rules: Sequence[Rule]) -> Rule:
     if isinstance(first, Rules) and all(isinstance(r, Rules) and len(r.rules) == len(first.rules) for r in rules):
         return Rules(tuple(stack_rules(parts) for parts in zip(*(rule.parts() for rule in rules), strict=True)))
     for rule in rules:
-        if type(rule) is not type(first) or _fixed(rule) != _fixed(first):
+        if type(rule) is not type(first) or fixed_settings(rule) != fixed_settings(first):
             raise ValueError(
                 f"only rules that differ in nothing but their strength stack: {first!r} and {rule!r} do not."
             )
-    for rule, dial in itertools.product(rules, first.dials):
-        value = getattr(rule, dial)
-        if isinstance(value, Tensor) and value.ndim:
-            raise ValueError(f"{rule!r} is of a stack already: `{dial}` must be one number to be stacked.")
-    return first.stacked(
-        {d: torch.tensor([float(getattr(rule, d)) for rule in rules], dtype=torch.float64) for d in first.dials}
-    )
+    for rule in rules:
+        for field, value in rule.strengths.items():
+            if isinstance(value, Tensor) and value.ndim:
+                raise ValueError(f"{rule!r} is of a stack already: `{field}` must be one number to be stacked.")
+    columns = {field: [float(rule.strengths[field]) for rule in rules] for field in first.strength_fields}
+    return first.stacked({field: torch.tensor(column, dtype=torch.float64) for field, column in columns.items()})
 
 
-def _fixed(rule: Rule) -> dict[str, object]:
-    """The settings that are no dials."""
-    return {name: value for name, value in rule.settings().items() if name not in rule.dials}
+def fixed_settings(rule: Rule) -> dict[str, object]:
+    """The settings that are not strengths: those in which the rules of a stack are alike."""
+    return {name: value for name, value in rule.settings().items() if name not in rule.strength_fields}

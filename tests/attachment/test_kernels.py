@@ -8,7 +8,7 @@ from torch import Tensor
 
 import thinnet as tn
 from thinnet.attachment._kernels import Scratch, add_gradient_, decay_, project_, prox_
-from thinnet.penalties import Decay, Penalty
+from thinnet.penalties import Decay, WeightPenalty
 
 STRENGTHS = [0.0, 0.3, torch.tensor(0.3)]
 
@@ -19,7 +19,7 @@ def weights(dtype: torch.dtype = torch.float32) -> Tensor:
 
 @pytest.mark.parametrize("strength", STRENGTHS)
 @pytest.mark.parametrize("kind", [tn.L2])
-def test_gradients(kind: type[Penalty], strength: float | Tensor) -> None:
+def test_gradients(kind: type[WeightPenalty], strength: float | Tensor) -> None:
     w, gradient = weights(), torch.ones(5, 4)
     add_gradient_(gradient, kind(strength), w, -2.0)
     torch.testing.assert_close(gradient, 1 - 2 * 0.3 * w if strength else torch.ones(5, 4))
@@ -39,7 +39,7 @@ def test_decays(kind: type[Decay], strength: float | Tensor) -> None:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", [tn.L1, tn.GroupLasso])
 def test_proximal_steps(
-    kind: type[Penalty], weighted: bool, strength: float | Tensor, step: float | Tensor, dtype: torch.dtype
+    kind: type[WeightPenalty], weighted: bool, strength: float | Tensor, step: float | Tensor, dtype: torch.dtype
 ) -> None:
     w, scratch, penalty = weights(dtype), Scratch(), kind(strength)
     metric = scratch.like(w, 0).copy_(weights().abs() + 0.1) if weighted else None

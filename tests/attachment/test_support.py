@@ -117,12 +117,3 @@ def test_sparse_gradients_are_refused_where_a_dense_one_would_be_added() -> None
     model(torch.tensor([1])).sum().backward()
     with pytest.raises(ValueError, match=r"the gradient of weight is sparse; build its layer with sparse=False"):
         optimizer.step()
-
-
-def test_a_rule_that_attach_does_not_know_is_refused() -> None:
-    class Odd(tn.Rule):
-        dials = ()
-
-    model = nn.Linear(3, 2)
-    with pytest.raises(ValueError, match=r"Odd.* on weight is not a penalty, a decay, a constraint or DropConnect"):
-        tn.attach(model, tn.Plan(Odd()), optim.SGD(model.parameters()))

@@ -10,7 +10,7 @@ from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric
 from thinnet.attachment._weight_step import WeightStep
 
-RULE = tn.L2(0.1) + tn.WeightDecay(0.1) + tn.L1(0.01) + tn.ElasticNet(0.01, 0.1) + tn.GroupLasso(0.01) + tn.MaxNorm(1.0)
+RULE = tn.L2(0.1) + tn.WeightDecay(0.1) + tn.ElasticNet(0.01, 0.1) + tn.L1(0.01) + tn.GroupLasso(0.01) + tn.MaxNorm(1.0)
 LR = 0.5
 
 
@@ -66,7 +66,7 @@ def test_projections_wait_where_groups_span_parameters() -> None:
     module = layer()
     groups = tn.CoupledGroupLasso(0.1, {"weight": (1, [0, 0, 0, 1, 1, 1, -1])})
     step = step_of(groups + tn.MaxNorm(0.5), module)
-    assert step.proximal and step.coupled
+    assert step.proximal and step.joint
     before = module.weight.detach().clone()
     step.after(Metric(LR), Scratch())
     assert torch.equal(module.weight, before)

@@ -116,8 +116,8 @@ def test_projections_onto_convex_sets_bring_points_nearer(e: Enrolled) -> None:
 @of_dtypes
 def test_a_stack_equals_its_members_alone(e: Enrolled, dtype: torch.dtype) -> None:
     for shape in ((4, 6), (3, 2, 3, 2), (5,)):
-        dials = [0.5, 1.0, 4.0] if e.rule.dials else [None] * 3
-        members = [replace(e.rule, **{dial: x for dial in e.rule.dials}) for x in dials]
+        strengths = [0.5, 1.0, 4.0] if e.rule.strength_fields else [None] * 3
+        members = [replace(e.rule, **{field: x for field in e.rule.strength_fields}) for x in strengths]
         w = normal(3, *shape, dtype=dtype)
         alone = torch.stack([rule.project(w[k]) for k, rule in enumerate(members)])
         assert torch.equal(stack_rules(members).project(w), alone)

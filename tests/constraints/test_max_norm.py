@@ -53,7 +53,7 @@ def test_a_kernel_is_one_row() -> None:
 
 
 def test_it_couples_the_weights_of_an_output() -> None:
-    assert MaxNorm(1.0).couples == "outputs"
+    assert MaxNorm(1.0).grouping == "outputs"
 
 
 @pytest.mark.parametrize("limit", [-1.0, math.nan])

@@ -16,4 +16,4 @@ def test_weights_that_are_not_negative_keep_every_bit() -> None:
 
 
 def test_it_looks_at_each_weight_alone() -> None:
-    assert NonNegative().couples == "elements"
+    assert NonNegative().grouping == "elements"

@@ -43,4 +43,4 @@ def test_a_depth_that_is_none_is_refused(depth: object) -> None:
 
 
 def test_it_couples_the_weights_of_an_output() -> None:
-    assert UnitNorm().couples == "outputs"
+    assert UnitNorm().grouping == "outputs"

@@ -7,7 +7,7 @@ import thinnet as tn
 def test_it_is_a_rule_that_adds_to_others_and_has_no_strength() -> None:
     rule = tn.DropConnect(0.25, seed=3)
     assert (rule + tn.L1(0.5)) * 2 == rule + tn.L1(1.0)
-    assert rule * torch.tensor(3.0) == rule and rule.dials == () and rule.couples == "elements"
+    assert rule * torch.tensor(3.0) == rule and rule.strength_fields == () and rule.grouping == "elements"
     assert repr(rule) == "DropConnect(p=0.25, seed=3)"
     assert rule == tn.DropConnect(0.25, 3) != tn.DropConnect(0.25)
     assert tn.DropConnect(1) == tn.DropConnect(1.0)

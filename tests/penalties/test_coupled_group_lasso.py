@@ -331,7 +331,7 @@ def test_copies_and_pickles_hold_nothing_of_another_device() -> None:
 def test_it_is_written_short() -> None:
     rule = CoupledGroupLasso(0.5, MEMBERS)
     assert repr(rule) == "CoupledGroupLasso(strength=0.5, members=<5 groups in 4 parameters>)"
-    assert rule.couples == "members" and not rule.smooth
+    assert rule.grouping == "members" and not rule.smooth
 
 
 @pytest.mark.parametrize(

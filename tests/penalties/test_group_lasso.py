@@ -98,7 +98,7 @@ def test_an_unknown_grouping_is_refused() -> None:
 
 
 def test_it_couples_what_it_groups_by() -> None:
-    assert (GroupLasso(1.0).couples, GroupLasso(1.0, by="inputs").couples) == ("outputs", "inputs")
+    assert (GroupLasso(1.0).grouping, GroupLasso(1.0, by="inputs").grouping) == ("outputs", "inputs")
 
 
 @pytest.mark.parametrize("decades", [0, 0.5, 2, 5, 9, 12])

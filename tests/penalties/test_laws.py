@@ -144,7 +144,7 @@ def test_a_stack_of_another_size_is_refused(e: Enrolled) -> None:
 def test_weights_keep_their_dtype_and_shape(e: Enrolled, dtype: torch.dtype, depth: int | None) -> None:
     w = normal(2, 3, 4, dtype=dtype)
     one = torch.ones((2,) * depth, dtype=torch.float64) if depth is not None else 1.0
-    rule = replace(e.rule, **{dial: getattr(e.rule, dial) * one for dial in e.rule.dials})
+    rule = replace(e.rule, **{field: getattr(e.rule, field) * one for field in e.rule.strength_fields})
     for act in actions(rule).values():
         outcome = act(rule, w, metric_of(w))
         assert (outcome.dtype, outcome.shape) == (dtype, w.shape)
@@ -283,16 +283,16 @@ def test_decay_shrinks_toward_zero_and_not_at_rate_zero(e: Enrolled) -> None:
 def test_settings_survive_json(e: Enrolled) -> None:
     for rule in (e.rule, stack_rules([e.rule, 2 * e.rule])):
         settings = json.loads(json.dumps(rule.settings()))
-        dials = {k: torch.tensor(settings[k], dtype=torch.float64) for k in rule.dials}
-        assert type(rule)(**settings | dials) == rule
+        strengths = {k: torch.tensor(settings[k], dtype=torch.float64) for k in rule.strength_fields}
+        assert type(rule)(**settings | strengths) == rule
 
 
 @of_all
 @pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf"), torch.tensor([0.1, -0.1])], ids=str)
 def test_a_strength_that_is_none_is_refused_by_name(e: Enrolled, wrong: float | Tensor) -> None:
-    for dial in e.rule.dials:
-        with pytest.raises(ValueError, match=rf"{type(e.rule).__name__}: `{dial}` must be (>= 0|finite), got"):
-            replace(e.rule, **{dial: wrong})
+    for field in e.rule.strength_fields:
+        with pytest.raises(ValueError, match=rf"{type(e.rule).__name__}: `{field}` must be (>= 0|finite), got"):
+            replace(e.rule, **{field: wrong})
 
 
 @of_all

@@ -13,14 +13,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from thinnet.attachment._connections import Connections
-from thinnet.attachment._coupling import Coupling
+from thinnet.attachment._joint_step import joint_step_
 from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric, Moment, metric_of, next_gain, number, observe
 from thinnet.attachment._summary import Summary
 from thinnet.attachment._support import refuse_sparse
 from thinnet.attachment._weight_step import WeightStep
-from thinnet.penalties import CoupledGroupLasso, Penalty
-from thinnet.plan import Binding
+from thinnet.plan import Binding, joint_bindings, penalty_values
 from thinnet.rule import Rule
 
 Mode = Literal["step", "cost"]
@@ -103,7 +102,7 @@ class Attachment:
                 "Attachment.cost: the penalties act inside optimizer.step() already and would count twice; "
                 'use terms() to watch them, or attach(..., mode="cost") to add them to the loss.'
             )
-        values = [value for _, value in self._values()]
+        values = [value for _, value in penalty_values(self.bindings, self._scale)]
         device = values[0].device if values else None
         return torch.stack([value.to(device) for value in values]).sum() if values else torch.zeros(())
 
@@ -111,7 +110,8 @@ class Attachment:
     def terms(self) -> dict[str, float]:
         """The value of every penalty now, by class: `{"L2": 0.31, "L1": 0.02}`; frozen weights are left out."""
         found: dict[str, float] = {}
-        for name, value in self._values():
+        for rule, value in penalty_values(self.bindings, self._scale):
+            name = type(rule).__name__
             found[name] = found.get(name, 0.0) + float(value)
         return found
 
@@ -133,14 +133,12 @@ class Attachment:
         Args:
             indices: per parameter, per dimension: the indices that stayed, in order.
         """
-        renumbered: dict[int, CoupledGroupLasso | None] = {}
+        kept: dict[int, Rule | None] = {}
 
         def left(rule: Rule) -> Rule | None:
-            if not isinstance(rule, CoupledGroupLasso):
-                return rule
-            if id(rule) not in renumbered:  # one object stands for one step, whatever the number of its parameters
-                renumbered[id(rule)] = rule.kept(indices)
-            return renumbered[id(rule)]
+            if id(rule) not in kept:  # one object stands for one step, whatever the number of its parameters
+                kept[id(rule)] = rule.kept(indices)
+            return kept[id(rule)]
 
         old = self.bindings
         self.bindings = tuple(
@@ -174,17 +172,7 @@ class Attachment:
 
     def _sort(self) -> None:
         self._steps = tuple(WeightStep.of(binding, self._scale, self.mode == "step") for binding in self.bindings)
-        self._couplings = Coupling.all_of(self.bindings, self._scale)
-
-    def _values(self) -> list[tuple[str, Tensor]]:
-        coupled = [(type(coupling.rule).__name__, coupling.value()) for coupling in self._couplings]
-        return [
-            (type(rule).__name__, (rule * self._scale).value(binding.value()).sum())
-            for binding in self.bindings
-            if any(p.requires_grad for p in binding.weight.parameters)
-            for rule in binding.rules
-            if isinstance(rule, Penalty)
-        ] + [(name, value) for name, value in coupled if value is not None]
+        self._joint = joint_bindings(self.bindings, self._scale)
 
     def _before_step(
         self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]
@@ -222,7 +210,7 @@ class Attachment:
             if group is None or parameter.grad is None or not parameter.requires_grad:
                 continue
             stepped.append(step.binding)
-            if step.smooth:
+            if step.order.gradient:
                 refuse_sparse(name, parameter.grad)
             step.before(number(group["lr"]), -unscaled if group.get("maximize") else unscaled)
             seen = None
@@ -245,14 +233,14 @@ class Attachment:
                 assert metric_at is not None
                 gain = self._gains[step.binding.name]
                 metric = metric_at(Moment(group, optimizer.state[parameter], parameter, seen, gain))
-            if step.coupled:
+            if step.joint:
                 metrics[step.binding.name] = metric
-            if step.sharp or step.constraints:
+            if step.order.prox or step.order.projection:
                 step.after(metric, self._scratch)
         if metrics:
-            for coupling in self._couplings:
-                coupling.after(metrics)
+            for joint in self._joint:
+                joint_step_(joint, metrics)
             for step, _, _ in self._stepping:
-                if step.coupled:
+                if step.joint:
                     step.project()
         self._stepping = []

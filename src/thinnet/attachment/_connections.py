@@ -93,7 +93,7 @@ def _readers(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
 
 def _connections(bindings: Iterable[Binding], readers: dict[int, tuple[nn.Module, str]]) -> Iterator[Connection]:
     for binding in bindings:
-        rules = [rule for rule in binding.rules if isinstance(rule, DropConnect)]
+        rules = binding.order.mask
         if not rules:
             continue
         _refuse(binding, rules)
@@ -106,7 +106,7 @@ def _connections(bindings: Iterable[Binding], readers: dict[int, tuple[nn.Module
             yield Connection(place.name, binding, module, WeightMask(rules[0], place.name, place.attribute, owner))
 
 
-def _refuse(binding: Binding, rules: list[DropConnect]) -> None:
+def _refuse(binding: Binding, rules: tuple[DropConnect, ...]) -> None:
     where = f"attach: {rules[0]!r} cannot act on {binding.name}"
     if len(rules) > 1:
         raise ValueError(f"{where} beside {rules[1]!r}: one weight has one mask; leave one of them out.")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength
 from thinnet.constraints import Constraint, MaxNorm
-from thinnet.penalties import L1, L2, Decay, Penalty, WeightDecay
-from thinnet.rule import Strength
+from thinnet.penalties import L1, L2, Decay, WeightDecay, WeightPenalty
 
 _SINGLE = (torch.float32, torch.float64)
 _NEAR = 0.98
@@ -36,7 +36,7 @@ class Scratch:
         return self.buffers[key][: w.numel()].view(w.shape)
 
 
-def add_gradient_(gradient: Tensor, penalty: Penalty, w: Tensor, factor: float) -> None:
+def add_gradient_(gradient: Tensor, penalty: WeightPenalty, w: Tensor, factor: float) -> None:
     """Gradient ← gradient + factor · dP/dw."""
     if isinstance(penalty, L2) and not isinstance(penalty.strength, Tensor):
         gradient.add_(w, alpha=factor * penalty.strength)
@@ -52,7 +52,7 @@ def decay_(decay: Decay, w: Tensor, lr: Strength) -> None:
         w.copy_(decay.shrink(w, lr))
 
 
-def prox_(penalty: Penalty, w: Tensor, step: Strength, metric: Tensor | None, scratch: Scratch) -> None:
+def prox_(penalty: WeightPenalty, w: Tensor, step: Strength, metric: Tensor | None, scratch: Scratch) -> None:
     """The proximal step of `penalty`; may write over `metric` where that is buffer 0."""
     t = step * penalty.strength if isinstance(penalty, L1) and not isinstance(penalty.strength, Tensor) else None
     if t is None or isinstance(t, Tensor) or w.dtype not in _SINGLE:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import torch
 
-from thinnet.attachment._coupling import Coupling
+from thinnet.attachment._joint_step import joint_step_
 from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric
 from thinnet.attachment._weight_step import WeightStep
-from thinnet.plan import Binding
+from thinnet.plan import Binding, joint_bindings
 
 
 @torch.no_grad()
@@ -26,8 +26,8 @@ def proximal_step_(bindings: Iterable[Binding], *, scale: float = 1.0, step: flo
     steps = [WeightStep.of(binding, scale, True) for binding in bindings]
     for weight_step in steps:
         weight_step.after(metric, scratch)
-    coupled = [weight_step for weight_step in steps if weight_step.coupled]
-    for coupling in Coupling.all_of(bindings, scale):
-        coupling.after({weight_step.binding.name: metric for weight_step in coupled})
-    for weight_step in coupled:
+    waiting = [weight_step for weight_step in steps if weight_step.joint]
+    for joint in joint_bindings(bindings, scale):
+        joint_step_(joint, {weight_step.binding.name: metric for weight_step in waiting})
+    for weight_step in waiting:
         weight_step.project()

@@ -8,9 +8,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from thinnet.attachment._metric import metric_of
-from thinnet.constraints import Constraint
-from thinnet.dropout import DropConnect
-from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan import Binding
 from thinnet.rule import Rule
 
@@ -36,14 +33,8 @@ def refuse(bindings: Iterable[Binding], optimizer: Optimizer, penalties_act: boo
     settings = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for binding in bindings:
         for rule in binding.rules:
-            if isinstance(rule, DropConnect):
-                continue  # acts in the forward pass
-            if not isinstance(rule, Penalty | CoupledGroupLasso | Decay | Constraint):
-                raise ValueError(
-                    f"attach: {rule!r} on {binding.name} is not a penalty, a decay, a constraint or DropConnect."
-                )
-            if isinstance(rule, Penalty | CoupledGroupLasso) and not penalties_act:
-                continue
+            if rule.acts == "mask" or (rule.in_cost and not penalties_act):
+                continue  # it acts in the forward pass or in the loss
             _refuse_parameter(binding, rule, settings.get(id(binding.parameter), {}))
             _refuse_optimizer(binding, rule, optimizer)
 
@@ -65,19 +56,17 @@ def _refuse_parameter(binding: Binding, rule: Rule, group: dict[str, object]) ->
 
 
 def _refuse_optimizer(binding: Binding, rule: Rule, optimizer: Optimizer) -> None:
-    penalty = isinstance(rule, Penalty | CoupledGroupLasso)
-    sharp = isinstance(rule, Penalty | CoupledGroupLasso) and not rule.smooth
     reasons = dict(_NOTHING)
-    if sharp or isinstance(rule, Constraint):
+    if rule.acts_after_step:
         reasons |= _NOTHING_AFTER
-    if sharp:
+    if rule.induces_zeros:
         reasons |= _NO_METRIC
     kinds = [kind.__name__ for kind in type(optimizer).__mro__]
     reason = next((reasons[kind] for kind in kinds if kind in reasons), None)
-    if reason is None and sharp and metric_of(optimizer) is None:
+    if reason is None and rule.induces_zeros and metric_of(optimizer) is None:
         reason = "is not known, so that neither is the metric of its step"
     if reason is not None:
-        remedy = 'add attachment.cost() to the loss (mode="cost")' if penalty else "use SGD, Adam or AdamW"
+        remedy = 'add attachment.cost() to the loss (mode="cost")' if rule.in_cost else "use SGD, Adam or AdamW"
         raise ValueError(
             f"attach: {rule!r} on {binding.name} cannot act inside {type(optimizer).__name__}, which {reason}; "
             f"{remedy}."

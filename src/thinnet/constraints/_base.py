@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
-from thinnet.rule import Rule
+from thinnet.rule import Acts, Rule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Constraint(Rule, ABC):
     """A set C of allowed weights; the optimizer's step is followed by the projection onto it."""
+
+    acts: ClassVar[Acts] = "projection"
+
+    @property
+    def has_effect(self) -> bool:
+        """Always: a bound is not a strength, and one of zero is the tightest."""
+        return True
 
     @abstractmethod
     def project(self, w: Tensor) -> Tensor:

@@ -8,8 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet._weight_groups import group_norms, group_view
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import Coupling, Strength, group_norms, group_view, precise, quotient, spread, stack_depth
+from thinnet.rule import GroupedBy
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:
@@ -18,7 +20,7 @@ def max_norm(w: Tensor, limit: Strength) -> Tensor:
     norms = group_norms(view, inside)
     # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
     target = limit * (1 - slack(w, view.shape[-1]))
-    scale = torch.where(norms > spread(limit, view), quotient(spread(target, view), norms), 1.0)
+    scale = torch.where(norms > broadcast(limit, view), quotient(broadcast(target, view), norms), 1.0)
     return (view * scale).reshape(w.shape).to(w.dtype)
 
 
@@ -51,10 +53,10 @@ class MaxNorm(Constraint):
     """
 
     limit: Strength
-    dials: ClassVar[tuple[str, ...]] = ("limit",)
+    strength_fields: ClassVar[tuple[str, ...]] = ("limit",)
 
     @property
-    def couples(self) -> Coupling:
+    def grouping(self) -> GroupedBy:
         """The weights of one output."""
         return "outputs"
 

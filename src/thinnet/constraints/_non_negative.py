@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.constraints._base import Constraint
-from thinnet.rule import precise
 
 
 def non_negative(w: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class NonNegative(Constraint):
         D. D. Lee, H. S. Seung, Learning the Parts of Objects by Non-Negative Matrix Factorization, 1999.
     """
 
-    dials: ClassVar[tuple[str, ...]] = ()
+    strength_fields: ClassVar[tuple[str, ...]] = ()
 
     def project(self, w: Tensor) -> Tensor:
         """See `Constraint.project`."""

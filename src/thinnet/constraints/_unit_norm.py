@@ -10,8 +10,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
+from thinnet._weight_groups import group_norms, group_view
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import Coupling, group_norms, group_view, precise
+from thinnet.rule import GroupedBy
 
 
 def unit_norm(w: Tensor, *, depth: int = 0) -> Tensor:
@@ -51,7 +53,7 @@ class UnitNorm(Constraint):
     """
 
     depth: int = 0
-    dials: ClassVar[tuple[str, ...]] = ()
+    strength_fields: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,13 +61,13 @@ class UnitNorm(Constraint):
             raise ValueError(f"UnitNorm: `depth` must be a whole number >= 0, got {self.depth!r}.")
 
     @property
-    def couples(self) -> Coupling:
+    def grouping(self) -> GroupedBy:
         """The weights of one output."""
         return "outputs"
 
-    def stacked(self, dials: Mapping[str, Tensor]) -> Self:
-        """The same constraint for a stack: one leading dimension more, since no dial tells of the stack."""
-        return replace(self, depth=self.depth + 1, **dials)
+    def stacked(self, strengths: Mapping[str, Tensor]) -> Self:
+        """The same constraint for a stack: one leading dimension more, since no strength tells of the stack."""
+        return replace(self, depth=self.depth + 1, **strengths)
 
     def project(self, w: Tensor) -> Tensor:
         """See `Constraint.project`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from thinnet.dropout._mask import threshold
-from thinnet.rule import Rule
+from thinnet._random import threshold
+from thinnet.rule import Acts, Rule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +57,8 @@ class DropConnect(Rule):
 
     p: float
     seed: int | None = None
-    dials: ClassVar[tuple[str, ...]] = ()
+    acts: ClassVar[Acts] = "mask"
+    strength_fields: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,3 +72,8 @@ class DropConnect(Rule):
             raise TypeError(f"DropConnect: `seed` must be an integer or None, got {self.seed!r}.")
         if self.seed < 0:
             raise ValueError(f"DropConnect: `seed` must be >= 0, got {self.seed}.")
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether anything is removed."""
+        return self.p != 0

@@ -1,9 +1,10 @@
 """Terms that a cost adds to the loss, as pure functions of a tensor and a strength."""
 
-from thinnet.penalties._base import Decay, Penalty
+from thinnet.penalties._base import Decay, Penalty, WeightPenalty
 from thinnet.penalties._coupled_group_lasso import CoupledGroupLasso, coupled_group_lasso, coupled_group_lasso_prox_
 from thinnet.penalties._elastic_net import ElasticNet, elastic_net, elastic_net_prox
 from thinnet.penalties._group_lasso import GroupLasso, group_lasso, group_lasso_prox
+from thinnet.penalties._joint_penalty import JointPenalty
 from thinnet.penalties._l1 import L1, l1, l1_prox
 from thinnet.penalties._l2 import L2, l2, l2_gradient, l2_prox
 from thinnet.penalties._weight_decay import WeightDecay, weight_decay
@@ -15,8 +16,10 @@ __all__ = [
     "Decay",
     "ElasticNet",
     "GroupLasso",
+    "JointPenalty",
     "Penalty",
     "WeightDecay",
+    "WeightPenalty",
     "coupled_group_lasso",
     "coupled_group_lasso_prox_",
     "elastic_net",

@@ -1,35 +1,42 @@
-"""The contract of a penalty: pure mathematics on tensors, settings on the object."""
+"""The contracts of penalties and decays: pure mathematics on tensors, settings on the object."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from thinnet.rule import Rule, Strength, finite_dial
+from thinnet._strength import Strength
+from thinnet.rule import Acts, Rule, check_finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Penalty(Rule, ABC):
-    r"""A term P(w) of the cost: `cost = loss + P(w)`.
+    r"""A term P of the cost, `cost = loss + P`, over one weight (`WeightPenalty`) or over several (`JointPenalty`).
 
     A *smooth* penalty acts through its gradient, added before the optimizer's step. One that is not smooth acts through
     its proximal step after it, which is what makes exact zeros.
     """
 
-    smooth: ClassVar[bool]
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        for dial in self.dials:
-            finite_dial(type(self).__name__, dial, getattr(self, dial))
+        check_finite(self)
 
     @property
-    def induces_zeros(self) -> bool:
-        """Whether it is not smooth, and so acts through its proximal step."""
-        return not self.smooth
+    def smooth(self) -> bool:
+        """Whether it has a gradient everywhere, and acts through that."""
+        return not self.induces_zeros
+
+    @abstractmethod
+    def value(self, w: Any) -> Tensor:
+        """P of the weight given, or of the weights given by name; differentiable, in float32 or better."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WeightPenalty(Penalty, ABC):
+    """A penalty P(w) over one weight: a class declares whether it acts as "gradient" or as "prox"."""
 
     @abstractmethod
     def value(self, w: Tensor) -> Tensor:
@@ -51,15 +58,20 @@ class Penalty(Rule, ABC):
         """dP/dw, of w's shape. Only for smooth penalties."""
         raise TypeError(f"{type(self).__name__} is not smooth: it acts through prox, not through a gradient.")
 
+    def alive(self, w: Tensor) -> Tensor | None:
+        """Which groups have a weight that is not zero: `(*stack, groups)`; None for a penalty of single weights."""
+        return None
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Decay(Rule, ABC):
     """A shrinkage outside the cost, beside the optimizer's step and scaled by its learning rate."""
 
+    acts: ClassVar[Acts] = "decay"
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        for dial in self.dials:
-            finite_dial(type(self).__name__, dial, getattr(self, dial))
+        check_finite(self)
 
     @abstractmethod
     def shrink(self, w: Tensor, lr: Strength) -> Tensor:

@@ -7,17 +7,18 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, total
+from thinnet._strength import Strength, broadcast, precise, stack_depth
+from thinnet.penalties._base import WeightPenalty, total
 from thinnet.penalties._l1 import l1_prox
 from thinnet.penalties._l2 import l2_prox
-from thinnet.rule import Strength, precise, spread, stack_depth
+from thinnet.rule import Acts
 
 
 def elastic_net(w: Tensor, absolute: Strength, squared: Strength) -> Tensor:
     """The value a · Σ |w| + b/2 · Σ w² for `absolute` a and `squared` b; a scalar, or one value a member of a stack."""
     x, depth = precise(w), stack_depth(absolute, squared)
     absolutes, squares = total(x.abs(), depth), total(x.square(), depth)
-    return spread(absolute, absolutes) * absolutes + spread(squared, squares) * squares / 2
+    return broadcast(absolute, absolutes) * absolutes + broadcast(squared, squares) * squares / 2
 
 
 def elastic_net_prox(w: Tensor, absolute: Strength, squared: Strength, metric: Tensor | None = None) -> Tensor:
@@ -27,7 +28,7 @@ def elastic_net_prox(w: Tensor, absolute: Strength, squared: Strength, metric: T
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ElasticNet(Penalty):
+class ElasticNet(WeightPenalty):
     r"""The sum of L1 and L2, in one exact proximal step.
 
     .. math:: P(w) = l_1 \sum_i |w_i| + \frac{l_2}{2} \sum_i w_i^2
@@ -58,13 +59,13 @@ class ElasticNet(Penalty):
 
     l1: Strength
     l2: Strength
-    dials: ClassVar[tuple[str, ...]] = ("l1", "l2")
-    smooth: ClassVar[bool] = False
+    strength_fields: ClassVar[tuple[str, ...]] = ("l1", "l2")
+    acts: ClassVar[Acts] = "prox"
 
     def value(self, w: Tensor) -> Tensor:
-        """See `Penalty.value`."""
+        """See `WeightPenalty.value`."""
         return elastic_net(w, self.l1, self.l2)
 
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
-        """See `Penalty.prox`."""
+        """See `WeightPenalty.prox`."""
         return elastic_net_prox(w, step * self.l1, step * self.l2, metric)

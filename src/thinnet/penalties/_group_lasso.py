@@ -10,10 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, total
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet._weight_groups import group_view, roots
+from thinnet.penalties._base import WeightPenalty, total
 from thinnet.penalties._blocks import Blocks
 from thinnet.penalties._grouping import By, Grouping, refuse_outputs
-from thinnet.rule import Coupling, Strength, group_view, precise, quotient, roots, spread, stack_depth
+from thinnet.rule import Acts, GroupedBy
 
 NEWTON_STEPS = 16
 """Enough for metrics that range over 12 decades inside a group; 2 to 4 do for one or two decades."""
@@ -24,7 +26,7 @@ def group_lasso(w: Tensor, strength: Strength, *, by: By = "outputs", blocks: Se
     depth = stack_depth(strength)
     view, groups = Grouping.of(w, by, blocks, depth)
     norms = total(groups.scaled(1.0, view) * roots(groups.sum(view.square())), depth)
-    return spread(strength, norms) * norms
+    return broadcast(strength, norms) * norms
 
 
 def group_lasso_prox(
@@ -100,7 +102,7 @@ def outcome_norms(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GroupLasso(Penalty):
+class GroupLasso(WeightPenalty):
     r"""Drives whole groups of weights to exactly zero, so that nodes can be removed.
 
     .. math:: P(w) = s \sum_g \sqrt{n_g} \, \lVert w_g \rVert_2
@@ -145,7 +147,7 @@ class GroupLasso(Penalty):
     strength: Strength
     by: By = "outputs"
     blocks: Sequence[int] | None = None
-    smooth: ClassVar[bool] = False
+    acts: ClassVar[Acts] = "prox"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -156,7 +158,7 @@ class GroupLasso(Penalty):
             object.__setattr__(self, "blocks", Blocks.of(self.blocks))
 
     @property
-    def couples(self) -> Coupling:
+    def grouping(self) -> GroupedBy:
         """What its groups belong to: `by`."""
         return self.by
 
@@ -184,11 +186,11 @@ class GroupLasso(Penalty):
         return (groups.sum((view != 0).long()) > 0).flatten(depth)
 
     def value(self, w: Tensor) -> Tensor:
-        """See `Penalty.value`."""
+        """See `WeightPenalty.value`."""
         return group_lasso(w, self.strength, by=self.by, blocks=self.blocks)
 
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
-        """See `Penalty.prox`."""
+        """See `WeightPenalty.prox`."""
         return group_lasso_prox(w, step * self.strength, metric, by=self.by, blocks=self.blocks)
 
     def __repr__(self) -> str:

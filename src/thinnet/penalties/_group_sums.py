@@ -9,8 +9,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.penalties._members import Members
-from thinnet.rule import precise
 
 BLOCK = 2**18
 """Elements a block and thread: temporaries that stay in a CPU's cache cost a fraction of what others do."""
@@ -35,7 +35,7 @@ class Part:
     dim: int
     slots: Tensor
 
-    def spread(self, per_group: Tensor) -> Tensor:
+    def broadcast(self, per_group: Tensor) -> Tensor:
         """What each index has by its group, in a shape that meets the weights."""
         shape = [-1 if dim == self.dim else 1 for dim in range(self.w.ndim)]
         return per_group.to(self.w.device, _dtype(self.w))[self.slots].view(shape)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise
+from thinnet._weight_groups import group_view
 from thinnet.penalties._blocks import Blocks
-from thinnet.rule import Strength, group_view, precise, spread
 
 By = Literal["outputs", "inputs"]
 
@@ -53,8 +54,8 @@ class Grouping:
         """The strength times sqrt(size_g), which makes groups of different sizes comparable."""
         weights = math.prod(view.shape[dim] for dim in self.inside)
         if self.blocks is None:
-            return spread(strength * math.sqrt(weights), view)
-        return spread(strength, view) * self.blocks.sizes(view, weights).sqrt_()
+            return broadcast(strength * math.sqrt(weights), view)
+        return broadcast(strength, view) * self.blocks.sizes(view, weights).sqrt_()
 
 
 def refuse_outputs(by: By) -> None:

@@ -8,19 +8,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, total
-from thinnet.rule import Strength, precise, quotient, spread, stack_depth
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet.penalties._base import WeightPenalty, total
+from thinnet.rule import Acts
 
 
 def l1(w: Tensor, strength: Strength) -> Tensor:
     """The value s · Σ |w|, a scalar; one a member where the strength is of shape `stack`."""
     sums = total(precise(w).abs(), stack_depth(strength))
-    return spread(strength, sums) * sums
+    return broadcast(strength, sums) * sums
 
 
 def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
     """The step sign(w) · max(|w| − t/D, 0) for `threshold` t and `metric` D: exact zeros."""
-    x, t = precise(w), spread(threshold, w)
+    x, t = precise(w), broadcast(threshold, w)
     # w less its part inside [−t, t]: neither sign nor mask, and each line reuses its buffers
     if metric is not None:
         t = quotient(t, precise(metric))
@@ -33,7 +34,7 @@ def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Ten
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class L1(Penalty):
+class L1(WeightPenalty):
     r"""The lasso: drives weights to exactly zero.
 
     .. math:: P(w) = s \sum_i |w_i|
@@ -63,12 +64,12 @@ class L1(Penalty):
     """
 
     strength: Strength
-    smooth: ClassVar[bool] = False
+    acts: ClassVar[Acts] = "prox"
 
     def value(self, w: Tensor) -> Tensor:
-        """See `Penalty.value`."""
+        """See `WeightPenalty.value`."""
         return l1(w, self.strength)
 
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
-        """See `Penalty.prox`."""
+        """See `WeightPenalty.prox`."""
         return l1_prox(w, step * self.strength, metric)

@@ -7,30 +7,31 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from thinnet.penalties._base import Penalty, total
-from thinnet.rule import Strength, precise, quotient, spread, stack_depth
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet.penalties._base import WeightPenalty, total
+from thinnet.rule import Acts
 
 
 def l2(w: Tensor, strength: Strength) -> Tensor:
     """s/2 · Σ w², a scalar; one a member where the strength is of shape `stack`."""
     sums = total(precise(w).square(), stack_depth(strength))
-    return spread(strength, sums) * sums / 2
+    return broadcast(strength, sums) * sums / 2
 
 
 def l2_gradient(w: Tensor, strength: Strength) -> Tensor:
     """The gradient s · w, of w's shape and dtype."""
-    return (spread(strength, w) * precise(w)).to(w.dtype)
+    return (broadcast(strength, w) * precise(w)).to(w.dtype)
 
 
 def l2_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
     """The step w / (1 + t/D) for `threshold` t and `metric` D: smaller, never zero."""
     if metric is None:
-        return (precise(w) / spread(1 + threshold, w)).to(w.dtype)
-    return (precise(w) / quotient(spread(threshold, w), precise(metric)).add_(1)).to(w.dtype)
+        return (precise(w) / broadcast(1 + threshold, w)).to(w.dtype)
+    return (precise(w) / quotient(broadcast(threshold, w), precise(metric)).add_(1)).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class L2(Penalty):
+class L2(WeightPenalty):
     r"""The ridge: drives weights toward zero but not to it.
 
     .. math:: P(w) = \frac{s}{2} \sum_i w_i^2
@@ -61,16 +62,16 @@ class L2(Penalty):
     """
 
     strength: Strength
-    smooth: ClassVar[bool] = True
+    acts: ClassVar[Acts] = "gradient"
 
     def value(self, w: Tensor) -> Tensor:
-        """See `Penalty.value`."""
+        """See `WeightPenalty.value`."""
         return l2(w, self.strength)
 
     def gradient(self, w: Tensor) -> Tensor:
-        """See `Penalty.gradient`."""
+        """See `WeightPenalty.gradient`."""
         return l2_gradient(w, self.strength)
 
     def prox(self, w: Tensor, step: Strength, metric: Tensor | None = None) -> Tensor:
-        """See `Penalty.prox`."""
+        """See `WeightPenalty.prox`."""
         return l2_prox(w, step * self.strength, metric)

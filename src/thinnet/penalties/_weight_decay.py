@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise
 from thinnet.penalties._base import Decay
-from thinnet.rule import Strength, precise, spread
 
 
 def weight_decay(w: Tensor, rate: Strength) -> Tensor:
     """The decayed w · (1 − r) for `rate` r = lr · strength, of w's shape and dtype."""
-    return (precise(w) * spread(1 - rate, w)).to(w.dtype)
+    return (precise(w) * broadcast(1 - rate, w)).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

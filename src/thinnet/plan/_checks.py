@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.dropout import DropConnect
-from thinnet.penalties import CoupledGroupLasso, Decay, Penalty
 from thinnet.plan._binding import Binding
 from thinnet.plan._finding import Finding
 from thinnet.plan._keys import Key, key_name, key_suggestion, matches
@@ -30,7 +28,7 @@ def check(
     """
     found = weights(model)
     for key, rule in entries:
-        if all(isinstance(part, CoupledGroupLasso) for part in rule.parts()):
+        if all(part.parameter_names is not None for part in rule.parts()):
             continue  # it names what it governs, whatever the key
         if not any(matches(key, weight) for weight in found):
             yield Finding("no-match", key_name(key), "claims no parameter.", key_suggestion(key, found))
@@ -61,15 +59,15 @@ def _on_plan(binding: Binding) -> Iterator[Finding]:
             "that is not meant.",
         )
     for rule in binding.rules:
-        if is_zero(rule):
+        if not rule.has_effect:
             yield Finding("zero-strength", name, f"{rule!r} has zero strength: no effect.", "Leave it out.")
 
 
 def _on_model(binding: Binding, norms: dict[int, str]) -> Iterator[Finding]:
     name = binding.name
-    if not any(p.requires_grad for p in binding.weight.parameters):
+    if binding.frozen:
         yield Finding("frozen", name, "is frozen: no rule acts on it until it requires gradients.", "Leave it out.")
-    shrinking = [rule for rule in binding.rules if shrinks(rule) and not is_zero(rule)]
+    shrinking = [rule for rule in binding.rules if _shrinks(rule)]
     if not shrinking:
         return
     rules = " and ".join(map(repr, shrinking))
@@ -89,7 +87,7 @@ def _on_model(binding: Binding, norms: dict[int, str]) -> Iterator[Finding]:
 
 def _on_optimizer(binding: Binding, groups: dict[int, dict[str, object]]) -> Iterator[Finding]:
     group = next((groups[id(p)] for p in binding.weight.parameters if id(p) in groups), None)
-    if group is None and not all(isinstance(rule, DropConnect) for rule in binding.rules):
+    if group is None and not all(rule.acts == "mask" for rule in binding.rules):
         yield Finding(
             "not-in-optimizer",
             binding.name,
@@ -99,22 +97,12 @@ def _on_optimizer(binding: Binding, groups: dict[int, dict[str, object]]) -> Ite
     if group is None:
         return
     for setting in ("weight_decay", "lambd"):
-        if group.get(setting) and any(shrinks(rule) and not is_zero(rule) for rule in binding.rules):
-            rules = " and ".join(repr(rule) for rule in binding.rules if shrinks(rule))
+        if group.get(setting) and any(_shrinks(rule) for rule in binding.rules):
+            rules = " and ".join(repr(rule) for rule in binding.rules if _shrinks(rule))
             message = f"has {setting}={group[setting]} in the optimizer beside {rules} in the plan."
             yield Finding("double-decay", binding.name, message, f"Set {setting}=0 in the optimizer, or drop the rule.")
 
 
-def shrinks(rule: Rule) -> bool:
-    """Whether a rule pulls weights towards zero in proportion to them: L2 and decay."""
-    return isinstance(rule, Decay) or (isinstance(rule, Penalty) and rule.smooth)
-
-
-def is_zero(rule: Rule) -> bool:
-    """Whether a penalty or decay has only zero strengths, or nothing is dropped."""
-    if isinstance(rule, DropConnect):
-        return rule.p == 0
-    if not isinstance(rule, Penalty | Decay | CoupledGroupLasso):
-        return False
-    dials = [getattr(rule, dial) for dial in rule.dials]
-    return all(bool((dial == 0).all()) if isinstance(dial, Tensor) else dial == 0 for dial in dials)
+def _shrinks(rule: Rule) -> bool:
+    """Whether a rule pulls weights towards zero in proportion to them, with some strength: L2 and decay."""
+    return rule.acts in ("gradient", "decay") and rule.has_effect

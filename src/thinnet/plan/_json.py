@@ -103,9 +103,9 @@ def _rule_from(row: dict[str, Any]) -> Rule:
         raise ValueError(f"Plan.from_json: rule {name!r} is unknown{_meant(str(name), types)}.")
     fields = {field.name for field in dataclasses.fields(types[name])}
     _only(row, fields, name)
-    dials = types[name].dials
+    strengths = types[name].strength_fields
     stacked = {
-        k: torch.tensor(v, dtype=torch.float64) if k in dials and isinstance(v, list) else v for k, v in row.items()
+        k: torch.tensor(v, dtype=torch.float64) if k in strengths and isinstance(v, list) else v for k, v in row.items()
     }
     return types[name](**stacked)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from thinnet.rule import Coupling
+from thinnet.rule import GroupedBy
 
 _INPUTS_FIRST = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding, nn.EmbeddingBag)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -29,9 +29,9 @@ class Layout:
         """`w` as `(out, in, ...)`, sharing its memory."""
         return w.transpose(0, 1) if self.inputs_first and w.ndim > 1 else w
 
-    def mixes(self, coupling: Coupling) -> bool:
+    def mixes(self, grouping: GroupedBy) -> bool:
         """Whether one row (or column) of the view holds weights of several outputs (or inputs), one of each group."""
-        return self.groups > 1 and coupling == ("outputs" if self.inputs_first else "inputs")
+        return self.groups > 1 and grouping == ("outputs" if self.inputs_first else "inputs")
 
     def dead(self, w: Tensor) -> tuple[int, int]:
         """How many outputs and how many inputs have no weight that is not zero."""
@@ -49,18 +49,3 @@ def layout_of(module: nn.Module) -> Layout:
     conv1d = type(module).__qualname__ == "Conv1D" and type(module).__module__.startswith("transformers.")
     groups = module.groups if isinstance(module, _CONVOLUTIONS) else 1
     return Layout(inputs_first=conv1d or isinstance(module, _INPUTS_FIRST), groups=groups)
-
-
-def is_norm(module: nn.Module) -> bool:
-    """Whether `module` normalizes: torch's own norms, and whatever carries Norm in its name."""
-    return "Norm" in type(module).__name__ or isinstance(module, nn.modules.batchnorm._NormBase)
-
-
-def is_embedding(module: nn.Module) -> bool:
-    """Whether `module` looks rows up in a table."""
-    return isinstance(module, nn.Embedding | nn.EmbeddingBag)
-
-
-def is_bias(attribute: str) -> bool:
-    """Whether an attribute names a bias: `bias`, `in_proj_bias`, `bias_hh_l0`, `bias_k`."""
-    return "bias" in attribute

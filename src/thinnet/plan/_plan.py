@@ -7,15 +7,12 @@ from collections.abc import Mapping
 from torch import nn
 from torch.optim import Optimizer
 
-from thinnet.constraints import Constraint
-from thinnet.penalties import CoupledGroupLasso, Decay, GroupLasso, Penalty
+from thinnet.plan._bind import bind
 from thinnet.plan._binding import Binding
 from thinnet.plan._checks import check
-from thinnet.plan._coupled import check_members, governs
 from thinnet.plan._finding import Finding
 from thinnet.plan._json import plan_from_json, plan_to_json
-from thinnet.plan._keys import LAYER_WEIGHTS, Key, check_key, key_name, matches
-from thinnet.plan._weights import Weight, weights
+from thinnet.plan._keys import LAYER_WEIGHTS, Key, check_key, key_name
 from thinnet.rule import Rule
 
 
@@ -89,29 +86,7 @@ class Plan:
                 weights tied across layers that store them differently), or groups across parameters name some that the
                 model does not have, or that have another shape there.
         """
-        bound, found = [], weights(model)
-        factor = 1 / self.examples if self.examples else None
-        # once for all weights: a rule over several of them is one object in all their bindings
-        entries = [(key, [part * factor if factor else part for part in rule.parts()]) for key, rule in self.entries]
-        for key, parts in entries:
-            for part in parts:
-                if isinstance(part, CoupledGroupLasso):
-                    check_members(part, key, found)
-        for weight in found:
-            rules: list[Rule] = []
-            claims: list[str] = []
-            for key, parts in entries:
-                claimed = matches(key, weight)
-                governing = [part for part in parts if governs(part, weight, claimed)]
-                if any(not isinstance(part, CoupledGroupLasso) for part in governing):
-                    claims.append(key_name(key))
-                kinds = {kind(part) for part in governing}
-                rules = [earlier for earlier in rules if kind(earlier) not in kinds] + governing
-            for rule in rules:
-                _check_coupling(weight, rule)
-            if rules:
-                bound.append(Binding(weight, tuple(rules), tuple(claims), weight.layouts[0]))
-        return tuple(bound)
+        return tuple(bind(self.entries, 1 / self.examples if self.examples else None, model))
 
     def findings(self, model: nn.Module, optimizer: Optimizer | None = None) -> tuple[Finding, ...]:
         """What is wrong with this plan on `model`, and what is wrong beside it in `optimizer`; empty when nothing is.
@@ -170,33 +145,3 @@ class Plan:
     def __repr__(self) -> str:
         rules = ", ".join(f"{key_name(key)}: {rule!r}" for key, rule in self.entries)
         return f"Plan({{{rules}}}{f', examples={self.examples}' if self.examples else ''})"
-
-
-def kind(rule: Rule) -> tuple[type[Rule], object]:
-    """What a later rule replaces: the same class over the same groups."""
-    return type(rule), rule.members if isinstance(rule, CoupledGroupLasso) else rule.couples
-
-
-def _check_coupling(weight: Weight, rule: Rule) -> None:
-    """Refuse a rule over groups that the weight does not keep apart."""
-    if not isinstance(rule, Penalty | Decay | Constraint) or rule.couples == "elements":
-        return
-    if weight.value().ndim < 2:
-        raise ValueError(
-            f"{rule!r} looks at {rule.couples} together, but {weight.name} of shape {tuple(weight.value().shape)} has "
-            f"no {rule.couples} to tell apart; use a rule over single weights (L1, L2), or leave this parameter out."
-        )
-    if len(weight.layouts) > 1:
-        names = " and ".join(place.name for place in weight.places)
-        raise ValueError(
-            f"{rule!r} looks at {rule.couples} together, but {names} are one tied weight whose layers store outputs "
-            "along different dimensions; use a rule over single weights (L1, L2), or untie them."
-        )
-    if weight.layouts[0].mixes(rule.couples):
-        raise ValueError(
-            f"{rule!r} looks at {rule.couples} together, but {weight.name} is a convolution of "
-            f"{weight.layouts[0].groups} groups, where one slice holds weights of several {rule.couples}; use a rule "
-            "over single weights (L1, L2), or leave this parameter out."
-        )
-    if isinstance(rule, GroupLasso):
-        rule.check(weight.name, tuple(weight.layouts[0].view(weight.value()).shape))

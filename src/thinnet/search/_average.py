@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from thinnet.attachment import proximal_step_
-from thinnet.constraints import Constraint
 from thinnet.plan import Binding
 
 
@@ -87,7 +86,7 @@ class Average:
     def _put_into(self, parameters: Sequence[nn.Parameter], bindings: Sequence[Binding]) -> None:
         for parameter, mean in zip(parameters, self.mean, strict=True):
             parameter.copy_(torch.where(parameter == 0, 0, mean))
-        proximal_step_([b for b in bindings if any(isinstance(rule, Constraint) for rule in b.rules)], scale=0.0)
+        proximal_step_([binding for binding in bindings if binding.order.projection], scale=0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """The state, for `load_state_dict`."""

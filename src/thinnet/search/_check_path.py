@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
-import torch
 from torch import nn
 
-from thinnet.constraints import Constraint
-from thinnet.dropout import DropConnect
 from thinnet.plan import Plan
 from thinnet.search._grid import Direction, checked
 from thinnet.search._task import Loss, Settings, Varied
@@ -105,8 +102,7 @@ def check_plan(plan: Plan | Varied, settings: Settings, polish: Loss | None, com
         part
         for _, rule in plan.entries
         for part in rule.parts()
-        if not isinstance(part, Constraint | DropConnect)
-        and any(torch.as_tensor(getattr(part, dial)).any() for dial in part.dials)
+        if part.acts not in ("projection", "mask") and part.has_effect
     ]
     if not varied:
         raise ValueError(

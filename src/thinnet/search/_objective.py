@@ -12,11 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from thinnet.attachment import Attachment, attach
-from thinnet.dropout import DropConnect
 from thinnet.errors import NoEffectWarning, PlanWarning
-from thinnet.penalties import Decay, Penalty
 from thinnet.plan import Binding, Plan
-from thinnet.rule import Rule, Rules
+from thinnet.rule import Rules
 
 Point = list[Tensor]
 """One tensor a parameter."""
@@ -54,10 +52,7 @@ class Objective:
         self._gradients = [p.grad for p in self.parameters]
         bindings = () if plan is None else _bind(plan, model)
         self._smooth = [
-            (binding, rule * scale)
-            for binding in bindings
-            for rule in binding.rules
-            if isinstance(rule, Penalty) and rule.smooth and any(p.requires_grad for p in binding.weight.parameters)
+            (binding, rule * scale) for binding in bindings if not binding.frozen for rule in binding.order.gradient
         ]
         self._check_loss()
         self._optimizer = torch.optim.SGD(self.parameters, lr=0.0)
@@ -148,7 +143,7 @@ def _bind(plan: Plan, model: nn.Module) -> tuple[Binding, ...]:
     bindings = plan.bind(model)
     for binding in bindings:
         for rule in binding.rules:
-            if isinstance(rule, Decay):
+            if rule.acts == "decay":
                 raise ValueError(
                     f"polish_: {rule!r} on {binding.name} has no cost, and so no optimum; use tn.L2, which has."
                 )
@@ -159,7 +154,8 @@ def _attach(model: nn.Module, plan: Plan, optimizer: torch.optim.Optimizer, scal
     """What acts through proximal steps and projections, at work; None where nothing does."""
     entries = {}
     for key, rule in plan.entries:
-        parts = tuple(part for part in rule.parts() if _acts_after(part))
+        # masks act in the forward pass: a second attachment would take the place of the caller's
+        parts = tuple(part for part in rule.parts() if part.acts_after_step)
         if parts:
             entries[key] = Rules(parts)
     if not entries:
@@ -171,8 +167,3 @@ def _attach(model: nn.Module, plan: Plan, optimizer: torch.optim.Optimizer, scal
         attachment = attach(model, Plan(entries, examples=plan.examples), optimizer)
     attachment.scale = scale
     return attachment
-
-
-def _acts_after(rule: Rule) -> bool:
-    # masks act in the forward pass: a second attachment would take the place of the caller's
-    return not isinstance(rule, DropConnect) and not (isinstance(rule, Penalty) and rule.smooth)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from thinnet.attachment import proximal_step_
-from thinnet.penalties import CoupledGroupLasso, GroupLasso, Penalty
-from thinnet.plan import Binding
+from thinnet.plan import Binding, penalty_values
 
 FAR = 1e12
 """A strength beyond which nothing stays; in float32 its products with norms are finite."""
@@ -32,7 +31,7 @@ class Sparsity:
         """Those of the bindings of a plan."""
         found = []
         for binding in bindings:
-            rules = tuple(rule for rule in binding.rules if not isinstance(rule, Penalty) or rule.induces_zeros)
+            rules = tuple(rule for rule in binding.rules if rule.acts != "gradient")
             if any(rule.induces_zeros for rule in rules) and binding.parameter.requires_grad:
                 found.append(replace(binding, rules=rules))
         return cls(tuple(found))
@@ -44,7 +43,7 @@ class Sparsity:
         """Weights that no other shares a group with, one by one; those that groups span, together."""
         together: dict[int, list[Binding]] = {}
         for binding in self.bindings:
-            spanning = [id(rule) for rule in binding.rules if isinstance(rule, CoupledGroupLasso)]
+            spanning = [id(rule) for rule in binding.order.joint_prox]
             together.setdefault(spanning[0] if spanning else id(binding), []).append(binding)
         for bindings in together.values():
             yield Sparsity(tuple(bindings))
@@ -103,26 +102,17 @@ class Sparsity:
     @torch.no_grad()
     def value(self) -> float:
         """The penalties' sum at strength one; zero exactly where nothing penalized is left."""
-        spanning = {id(r): r for b in self.bindings for r in b.rules if isinstance(r, CoupledGroupLasso)}
-        total = math.fsum(
-            float(rule.value(binding.value()).sum())
-            for binding in self.bindings
-            for rule in binding.rules
-            if isinstance(rule, Penalty)
-        )
-        for rule in spanning.values():
-            weights = {n: b.parameter for b in self.bindings for n in b.weight.names if n in rule.members}
-            total += float(rule.value(weights))
-        return total
+        return math.fsum(float(value) for _, value in penalty_values(self.bindings))
 
     @torch.no_grad()
     def alive(self) -> dict[str, Tensor]:
-        """Which groups of each weight under `GroupLasso` are not zero: (groups,), or (members, groups) in a stack."""
+        """Which groups of each weight are not zero, under penalties that have groups: `(*stack, groups)`."""
         found = {}
         for binding in self.bindings:
-            for rule in binding.rules:
-                if isinstance(rule, GroupLasso):
-                    found[binding.name] = rule.alive(binding.value())
+            for rule in binding.order.prox:
+                alive = rule.alive(binding.value())
+                if alive is not None:
+                    found[binding.name] = alive
         return found
 
     @torch.no_grad()

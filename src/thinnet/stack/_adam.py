@@ -13,24 +13,30 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from thinnet._buffers import BufferPool
-from thinnet.constraints import Constraint
-from thinnet.penalties import Decay, Penalty
-from thinnet.rule import Rule, stack_rules
+from thinnet.plan import StepOrder, step_order
+from thinnet.rule import Rule, fixed_settings, stack_rules
 from thinnet.stack._stack import Stack
 
 _BLOCK = 1 << 17
 """Weights that a rule acts on at a time: its temporaries stay in the cache, and those, not arithmetic, are the cost."""
 
 
-@dataclass(frozen=True)
-class _Acting:
-    """One stacked rule and the members that it acts on."""
+@dataclass(frozen=True, eq=False)
+class _Rules:
+    """The rules on one weight of a stack, alike ones of many members in one.
 
-    rule: Rule
-    members: Tensor | slice
+    Args:
+        order: the stacked rules by what they do.
+        members: which members of the stack each acts on, by the identity of the rule.
+    """
 
-    def write(self, target: Tensor, value: Tensor) -> None:
-        target[self.members] = value
+    order: StepOrder
+    members: dict[int, Tensor | slice]
+
+    @classmethod
+    def of(cls, stacked: Sequence[tuple[Rule, Tensor | slice]]) -> _Rules:
+        """Stacked rules and their members, sorted."""
+        return cls(step_order(rule for rule, _ in stacked), {id(rule): members for rule, members in stacked})
 
 
 class StackAdam(torch.optim.Optimizer):
@@ -43,7 +49,7 @@ class StackAdam(torch.optim.Optimizer):
 
     Args:
         stack: the stack; its members say learning rates and rules. Rules act on weights, not on biases.
-        lr: factor on every member's own learning rate; schedulers change this one.
+        lr_factor: factor on every member's own learning rate: the `lr` of parameter groups, which schedulers change.
         betas: β₁, β₂.
         eps: ε.
 
@@ -67,17 +73,17 @@ class StackAdam(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, stack: Stack, *, lr: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+        self, stack: Stack, *, lr_factor: float = 1.0, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
         self.stack = stack
         self._pool = BufferPool()
-        super().__init__(stack.parameters(), {"lr": lr, "betas": betas, "eps": eps})
+        super().__init__(stack.parameters(), {"lr": lr_factor, "betas": betas, "eps": eps})
         self._prepare()
 
     def _prepare(self) -> None:
         """What depends on which members there are: their learning rates and rules."""
         self._lr_K = torch.tensor([m.lr for m in self.stack.members], dtype=torch.float64)
-        self._acting: dict[Tensor, list[_Acting]] = {w: _acting(self.stack, w) for w in self.stack.weights}
+        self._rules = {w: _Rules.of(_stacked(self.stack, w)) for w in self.stack.weights}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -103,13 +109,16 @@ class StackAdam(torch.optim.Optimizer):
 
     def _before(self, parameter: Tensor, lr_K: Tensor) -> None:
         """Gradients of the smooth penalties, and decay."""
-        w, g = parameter, parameter.grad
+        w, g, rules = parameter, parameter.grad, self._rules.get(parameter)
+        if rules is None:
+            return
         assert g is not None
-        for a in self._acting.get(parameter, ()):
-            if isinstance(a.rule, Penalty) and a.rule.smooth:
-                a.write(g, g[a.members] + a.rule.gradient(w[a.members]))
-            elif isinstance(a.rule, Decay):
-                a.write(w, a.rule.shrink(w[a.members], lr_K[a.members]))
+        for penalty in rules.order.gradient:
+            k = rules.members[id(penalty)]
+            g[k] = g[k] + penalty.gradient(w[k])
+        for decay in rules.order.decay:
+            k = rules.members[id(decay)]
+            w[k] = decay.shrink(w[k], lr_K[k])
 
     def _adam(self, parameters: list[Tensor], lr_K: Tensor, betas: tuple[float, float], eps: float) -> None:
         """Adam's step: torch's own kernel, which touches every number once, steps from zero; its step is scaled."""
@@ -138,14 +147,17 @@ class StackAdam(torch.optim.Optimizer):
 
     def _after(self, parameter: Tensor, lr_K: Tensor, beta2: float, eps: float) -> None:
         """Proximal steps in Adam's metric, then projections."""
-        w, v = parameter, self.state[parameter]["exp_avg_sq"]
+        w, v, rules = parameter, self.state[parameter]["exp_avg_sq"], self._rules.get(parameter)
+        if rules is None:
+            return
         root = math.sqrt(1 - beta2 ** self.state[parameter]["step"])
-        for a in self._acting.get(parameter, ()):
-            if isinstance(a.rule, Penalty) and not a.rule.smooth:
-                metric = v[a.members].sqrt().div_(root).add_(eps)
-                a.write(w, a.rule.prox(w[a.members], lr_K[a.members], metric))
-            elif isinstance(a.rule, Constraint):
-                a.write(w, a.rule.project(w[a.members]))
+        for penalty in rules.order.prox:
+            k = rules.members[id(penalty)]
+            metric = v[k].sqrt().div_(root).add_(eps)
+            w[k] = penalty.prox(w[k], lr_K[k], metric)
+        for constraint in rules.order.projection:
+            k = rules.members[id(constraint)]
+            w[k] = constraint.project(w[k])
 
     def keep(self, indices: Sequence[int]) -> None:
         """Only these members of the stack stay, with their moments, in this order."""
@@ -159,23 +171,17 @@ class StackAdam(torch.optim.Optimizer):
         self._prepare()
 
 
-def _order(rule: Rule) -> int:
-    """Elementwise penalties before grouped ones, which makes their composition the exact proximal step; sets last."""
-    return 2 if isinstance(rule, Constraint) else int(rule.couples != "elements")
-
-
-def _acting(stack: Stack, parameter: Tensor) -> list[_Acting]:
-    """Alike rules of all members stacked, in the order in which they act, by blocks of members of `parameter`."""
-    alike: dict[tuple[object, ...], list[tuple[int, Rule]]] = defaultdict(list)
+def _stacked(stack: Stack, parameter: Tensor) -> list[tuple[Rule, Tensor | slice]]:
+    """Alike rules of all members stacked, with the members that they act on, by blocks of members of `parameter`."""
+    alike: dict[tuple[str, str], list[tuple[int, Rule]]] = defaultdict(list)
     for k, member in enumerate(stack.members):
         for rule in member.rule.parts() if member.rule else ():
-            if not isinstance(rule, Penalty | Decay | Constraint):
+            if rule.acts in ("joint prox", "mask"):
                 raise TypeError(f"StackAdam: member {k} has {rule!r}, which is neither penalty, decay nor constraint.")
-            fixed = {name: value for name, value in rule.settings().items() if name not in rule.dials}
-            alike[_order(rule), type(rule).__name__, repr(fixed)].append((k, rule))
+            alike[type(rule).__name__, repr(fixed_settings(rule))].append((k, rule))
     run = max(1, _BLOCK // max(parameter[0].numel(), 1))
-    result = []
-    for _, claims in sorted(alike.items()):
+    result: list[tuple[Rule, Tensor | slice]] = []
+    for claims in alike.values():
         if len({k for k, _ in claims}) < len(claims):
             raise ValueError(f"StackAdam: a member has {claims[0][1]!r} and another such; add their strengths instead.")
         for start in range(0, len(claims), run):
@@ -183,5 +189,5 @@ def _acting(stack: Stack, parameter: Tensor) -> list[_Acting]:
             in_a_row = members[-1] - members[0] == len(members) - 1
             # a run of members is worked on where it lies; others are gathered and written back
             where = slice(members[0], members[-1] + 1) if in_a_row else torch.tensor(members, device=parameter.device)
-            result.append(_Acting(stack_rules(rules), where))
+            result.append((stack_rules(rules), where))
     return result
