@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from thinnet._suggest import listed
 from thinnet.cli._errors import InputError, from_user
 from thinnet.cli._read import column, read_table
-from thinnet.cli._score import Task, check_test
+from thinnet.cli._score import check_test
+
+if TYPE_CHECKING:
+    from thinnet.tabular import Task
 
 
 def fit_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -15,9 +15,12 @@ from thinnet.cli._closing import closing_table, to_json
 from thinnet.cli._columns import columns_summary, tell_columns, write_columns
 from thinnet.cli._errors import InputError, Stopped, from_user, writing
 from thinnet.cli._progress import shown
-from thinnet.cli._score import Task, class_scores, number_scores
+from thinnet.cli._score import class_scores, number_scores
 from thinnet.cli._write import check_place, to_stdout
 from thinnet.report import finding, number
+
+if TYPE_CHECKING:
+    from thinnet.tabular import Task
 
 WIDE = 120
 """Columns of text where no terminal says how many it has."""
