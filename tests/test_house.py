@@ -84,7 +84,6 @@ WITHOUT_TEST: set[str] = {
     "report/_file.py",
     "report/_path_figures.py",
     "report/_path_results.py",
-    "search/_objective.py",
     "stack/_member.py",
     "tabular/_fitted_mixin.py",
     "tabular/_validate_parameters.py",
