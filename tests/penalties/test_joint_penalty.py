@@ -90,7 +90,7 @@ def test_a_new_joint_penalty_is_polished_to_its_optimum_and_has_a_strongest_stre
     model = nn.Linear(3, 1, bias=False).double()
     target = torch.tensor([[3.0, -0.25, 0.5]], dtype=torch.float64)
     plan = tn.Plan(JointLasso(1.0, {"weight": (1, [0, 0, -1])}))
-    assert tn.polish(model, plan, lambda m: (m.weight - target).square().sum() / 2).converged
+    assert tn.polish_(model, plan, lambda m: (m.weight - target).square().sum() / 2).converged
     torch.testing.assert_close(model.weight.detach(), torch.tensor([[2.0, 0.0, 0.5]], dtype=torch.float64))
     sparsity = Sparsity.of(plan.bind(model))
     sparsity.take_to_zero_()

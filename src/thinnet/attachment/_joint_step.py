@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.attachment._metric import Metric
 from thinnet.plan import JointBinding
-from thinnet.rule import precise
 
 
 def joint_step_(joint: JointBinding, metrics: Mapping[str, Metric]) -> None:
-    """One proximal step of all weights of `joint` that were stepped, in place.
+    """Take one proximal step, in place, of all weights of a joint penalty that the optimizer stepped.
 
     Args:
         joint: the penalty and its weights.

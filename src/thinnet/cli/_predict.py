@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from thinnet.cli._errors import InputError, from_user
-from thinnet.cli._fit import check_columns
+from thinnet.cli._column_names import check_columns
+from thinnet.cli._errors import InputError
 from thinnet.cli._model import check_model
 from thinnet.cli._read import read_table, suffix
-from thinnet.cli._write import check_place, to_stdout, write_table
+from thinnet.cli._write import check_output_file, to_stdout, write_table
 
 OURS = "prediction"
 """The first column of every table of predictions."""
@@ -20,19 +20,18 @@ OURS = "prediction"
 def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) -> None:
     """Predict a table's rows with a saved model, to a file or to stdout."""
     if out is not None:
-        check_target(out)
+        suffix(out)
+        check_output_file(out, is_table_of_predictions, "a table of predictions")
     check_model(folder)
     frame = read_table(table)
 
     from thinnet import tabular
-    from thinnet.cli._closing import to_json
+    from thinnet.cli._json import to_json
 
-    with from_user():
-        model = tabular.load(folder)
+    model = tabular.load(folder)
     names = list(getattr(model, "feature_names_in_", frame.columns))
     check_columns(frame, names, table)
-    with from_user():
-        predictions = predict(model, frame[names])
+    predictions = predict(model, frame[names])
     if out is not None:
         write_table(predictions, out)
     if json:
@@ -55,16 +54,9 @@ def predict(model: Any, x: pd.DataFrame) -> pd.DataFrame:
     return probabilities
 
 
-def check_target(out: Path) -> None:
-    """Refuse an output file that stands for something else, or that cannot be written."""
-    suffix(out)
-    if out.exists():
-        try:
-            ours = not out.is_dir() and read_table(out).columns[0] == OURS
-        except InputError:
-            ours = False
-        if not ours:
-            raise InputError(f"{out} exists and is no table of predictions: name another file, or remove it.")
-    check_place(out)
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it first.")
+def is_table_of_predictions(path: Path) -> bool:
+    """Whether a file is a table that thinnet predict wrote."""
+    try:
+        return bool(read_table(path).columns[0] == OURS)
+    except InputError:
+        return False

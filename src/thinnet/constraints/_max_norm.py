@@ -1,4 +1,4 @@
-"""Max-norm: what enters a node has a bounded norm."""
+"""The max-norm constraint: each output's incoming weights have a bounded norm."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet._weight_groups import group_norms, group_view
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import GroupedBy, Strength, broadcast, group_norms, group_view, precise, quotient, stack_depth
+from thinnet.rule import GroupedBy
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:
-    """Every output's incoming weights scaled down to norm `limit` where they exceed it; of w's shape and dtype."""
+    """Project each output's incoming weights onto the ball of radius `limit`; of w's shape and dtype."""
     view, inside = group_view(precise(w), "outputs", stack_depth(limit))
     norms = group_norms(view, inside)
     # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
@@ -24,7 +26,7 @@ def max_norm(w: Tensor, limit: Strength) -> Tensor:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MaxNorm(Constraint):
-    r"""Bounds the norm of the weights that enter each output; dropout's best companion.
+    r"""Max-norm: bounds the norm of the weights that enter each output, as is usual beside dropout.
 
     .. math:: \lVert w_o \rVert_2 \le c \quad \text{for every output } o
 

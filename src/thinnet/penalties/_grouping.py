@@ -1,4 +1,4 @@
-"""How the weights of one parameter fall into groups: rows, columns, or blocks of columns."""
+"""Groups of the weights of one parameter: rows, columns, or blocks of columns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise
+from thinnet._weight_groups import group_view
 from thinnet.penalties._blocks import Blocks
-from thinnet.rule import Strength, broadcast, group_view, precise
 
 By = Literal["outputs", "inputs"]
 
@@ -58,6 +59,6 @@ class Grouping:
 
 
 def refuse_outputs(by: By) -> None:
-    """Refuse blocks of what are not inputs."""
+    """Refuse blocks of outputs."""
     if by != "inputs":
         raise ValueError(f'GroupLasso: `blocks` are groups of inputs: they need by="inputs", got by={by!r}.')

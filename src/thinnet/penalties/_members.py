@@ -1,4 +1,4 @@
-"""Which group each index of each parameter belongs to, for groups that span parameters."""
+"""Group memberships of the indices of several parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Memberships = Mapping[str, tuple[int, Sequence[int]]]
 
 
 class Members(Mapping[str, tuple[int, tuple[int, ...]]]):
-    """Memberships that were checked, and the tensors that sums over groups go by.
+    """Checked group memberships, and the index tensors for sums over groups.
 
     Groups stand in *slots* 0, 1, ... in the order of their numbers; one more slot, the last, takes what is in no group.
 
