@@ -51,9 +51,7 @@ CIRCLES: set[str] = {
     "tabular/model/_save_load.py",
 }
 WITHOUT_TEST: set[str] = {
-    "cli/_app.py",
     "cli/_model.py",
-    "cli/_train.py",
     "compaction/_callback.py",
     "compaction/_cost.py",
     "compaction/_search.py",
@@ -77,9 +75,6 @@ WITHOUT_TEST: set[str] = {
     "compaction/shrink/_optimizer.py",
     "compaction/shrink/_recipe.py",
     "compaction/shrink/_sizes.py",
-    "report/_file.py",
-    "report/_path_figures.py",
-    "report/_path_results.py",
     "tabular/_fitted_mixin.py",
     "tabular/_validate_parameters.py",
     "tabular/columns/_synthetic_rows.py",
