@@ -56,8 +56,8 @@ def main() -> None:
         models = {
             "no dropout": network(sizes, dropout=False),
             "nn.Dropout": network(sizes, dropout=True),
-            "tn.thin": tn.thin(network(sizes, dropout=False), P, INPUT_P),
-            "tn.thin, groups=2": tn.thin(network(sizes, dropout=False), P, INPUT_P, groups=2),
+            "tn.thin_": tn.thin_(network(sizes, dropout=False), P, INPUT_P),
+            "tn.thin_, groups=2": tn.thin_(network(sizes, dropout=False), P, INPUT_P, groups=2),
         }
         steps = {name: training_step(model, x, y) for name, model in models.items()}
         whole: dict[str, list[float]] = {name: [] for name in steps}

@@ -70,7 +70,7 @@ def network(settings: Settings) -> nn.Module:
     for fan_in, fan_out in itertools.pairwise(WIDTHS):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
-    return tn.thin(model, p=settings["p"], input_p=settings["input_p"]) if "p" in settings else model
+    return tn.thin_(model, p=settings["p"], input_p=settings["input_p"]) if "p" in settings else model
 
 
 def plan(settings: Settings) -> tn.Plan | None:

@@ -40,15 +40,15 @@ def network(p: float = 0.0, input_p: float = 0.0, layer: Callable[[float], nn.Mo
 
 def thinned(p: float, groups: int = 1) -> nn.Module:
     """The same with its hidden nodes removed; each row loses inputs of its own."""
-    return tn.thin(network(), p, 0.2, groups=groups)
+    return tn.thin_(network(), p, 0.2, groups=groups)
 
 
 ROWS: dict[str, Callable[[], nn.Module]] = {
     "no dropout": network,
     "nn.Dropout, p .5, input .2": lambda: network(0.5, 0.2),
     "thin, p .5, input .2": lambda: thinned(0.5),
-    "thin, p .5, input .2 for all rows": lambda: tn.thin(network(input_p=0.2, layer=tn.NodeDropout), 0.5),
-    "thin, p .5, input 0": lambda: tn.thin(network(), 0.5),
+    "thin, p .5, input .2 for all rows": lambda: tn.thin_(network(input_p=0.2, layer=tn.NodeDropout), 0.5),
+    "thin, p .5, input 0": lambda: tn.thin_(network(), 0.5),
     "thin, p .3, input .2": lambda: thinned(0.3),
     "thin, p .4, input .2": lambda: thinned(0.4),
     "thin, p .6, input .2": lambda: thinned(0.6),

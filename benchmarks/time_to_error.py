@@ -26,7 +26,7 @@ from mnist_table import WIDTHS, error, images
 
 TARGETS = (1.5, 1.25)
 BATCH = 128
-KINDS = ("nn.Dropout", "tn.thin")
+KINDS = ("nn.Dropout", "tn.thin_")
 
 
 def network(kind: str) -> nn.Module:
@@ -35,7 +35,7 @@ def network(kind: str) -> nn.Module:
         layers += [nn.Dropout(0.5 if index else 0.2), nn.Linear(fan_in, fan_out), nn.ReLU()]
     if kind == "nn.Dropout":
         return nn.Sequential(*layers[:-1])
-    return tn.thin(nn.Sequential(*(layer for layer in layers[:-1] if not isinstance(layer, nn.Dropout))), 0.5, 0.2)
+    return tn.thin_(nn.Sequential(*(layer for layer in layers[:-1] if not isinstance(layer, nn.Dropout))), 0.5, 0.2)
 
 
 def run(kind: str, epochs: int) -> dict:

@@ -41,7 +41,7 @@ def stack(activation: str = "relu", dropout: float = 0.5) -> tn.Stack:
 
 def thinned(groups: int = 1) -> nn.Module:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
-    tn.thin(model, 0.5, groups=groups)
+    tn.thin_(model, 0.5, groups=groups)
     steps(model, torch.randn(32, 64), torch.optim.Adam(model.parameters()))
     return model
 
@@ -162,5 +162,5 @@ def test_a_deleted_optimizer_frees_its_buffers() -> None:
 
 def test_every_dropout_layer_is_here() -> None:
     layers = {n for n in tn.__all__ if isinstance(getattr(tn, n), type) and issubclass(getattr(tn, n), nn.Module)}
-    elsewhere = {"DropBlock2d", "ChannelDropout", "EmbeddingDropout", "Stack"}
+    elsewhere = {"DropoutLayer", "DropBlock2d", "ChannelDropout", "EmbeddingDropout", "Stack"}
     assert layers == LAYERS.keys() | elsewhere

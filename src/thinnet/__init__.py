@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import thinnet.schedules as schedules  # noqa: F401  # an attribute of the package for type checkers, too
     from thinnet.attachment import Attachment, Summary, attach
     from thinnet.compaction import (
         CompactCallback,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from thinnet.dropout import (
         AlphaDropout,
         AttentionDropout,
-        Chains,
         ChannelDropout,
         ConcreteDropout,
         DropBlock2d,
@@ -36,16 +36,8 @@ if TYPE_CHECKING:
         GaussianDropout,
         LockedDropout,
         NodeDropout,
-        RateSchedule,
         concrete_cost,
-        cosine_ramp,
-        curriculum,
-        linear_ramp,
-        off_after,
-        on_after,
-        replace_dropout,
-        thin,
-        thinnable,
+        replace_dropout_,
     )
     from thinnet.ensemble import Coverage, Predictions, Reliability, calibration, mc_predict
     from thinnet.errors import (
@@ -63,8 +55,10 @@ if TYPE_CHECKING:
     from thinnet.penalties import L1, L2, CoupledGroupLasso, Decay, ElasticNet, GroupLasso, Penalty, WeightDecay
     from thinnet.plan import Finding, Plan, from_keras, from_torch
     from thinnet.rule import Rule
+    from thinnet.schedules import RateSchedule
     from thinnet.search import KeptZeros, Point, Polished, RegularizationPath, keep_zeros, path, polish_
     from thinnet.stack import Member, Stack, StackAdam, stack_cross_entropy, stack_squared_error
+    from thinnet.thinning import Chains, thin_, thinnable
 
 __version__ = "0.1.0"
 
@@ -132,25 +126,20 @@ __all__ = [
     "compact_",
     "compactable",
     "concrete_cost",
-    "cosine_ramp",
-    "curriculum",
     "export_archive",
     "export_onnx",
     "from_keras",
     "from_torch",
     "groups",
     "keep_zeros",
-    "linear_ramp",
     "mc_predict",
-    "off_after",
-    "on_after",
     "path",
     "polish_",
     "rebuild",
-    "replace_dropout",
+    "replace_dropout_",
     "stack_cross_entropy",
     "stack_squared_error",
-    "thin",
+    "thin_",
     "thinnable",
 ]
 
@@ -162,9 +151,8 @@ _MODULES = {
     """,
     "thinnet.constraints": "Constraint MaxNorm NonNegative UnitNorm",
     "thinnet.dropout": """
-        AlphaDropout AttentionDropout Chains ChannelDropout ConcreteDropout DropBlock2d DropConnect DropPath
-        Dropout DropoutLayer EmbeddingDropout GaussianDropout LockedDropout NodeDropout RateSchedule
-        concrete_cost cosine_ramp curriculum linear_ramp off_after on_after replace_dropout thin thinnable
+        AlphaDropout AttentionDropout ChannelDropout ConcreteDropout DropBlock2d DropConnect DropPath Dropout
+        DropoutLayer EmbeddingDropout GaussianDropout LockedDropout NodeDropout concrete_cost replace_dropout_
     """,
     "thinnet.ensemble": "Coverage Predictions Reliability calibration mc_predict",
     "thinnet.errors": """
@@ -174,8 +162,10 @@ _MODULES = {
     "thinnet.penalties": "CoupledGroupLasso Decay ElasticNet GroupLasso L1 L2 Penalty WeightDecay",
     "thinnet.plan": "Finding Plan from_keras from_torch",
     "thinnet.rule": "Rule",
+    "thinnet.schedules": "RateSchedule",
     "thinnet.search": "KeptZeros Point Polished RegularizationPath keep_zeros path polish_",
     "thinnet.stack": "Member Stack StackAdam stack_cross_entropy stack_squared_error",
+    "thinnet.thinning": "Chains thin_ thinnable",
 }
 """The names of each module, which is imported when one of them is first used (PEP 562): importing thinnet is free."""
 

@@ -16,7 +16,8 @@ from torch.func import functional_call, vmap
 
 import thinnet as tn
 from thinnet import dropout
-from thinnet.dropout import DropoutLayer, Noise, keep_mask, threshold
+from thinnet._random import keep_mask, threshold
+from thinnet.dropout import DropoutLayer, Noise
 
 
 def seeded(seed: int = 0) -> Generator:

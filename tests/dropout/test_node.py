@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import thinnet as tn
-from thinnet.dropout import node_sets
+from thinnet.thinning import node_sets
 
 
 def layer(p: float, groups: int = 1, seed: int = 0) -> tn.NodeDropout:

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch.func import vmap
 
-from thinnet.dropout import LEVELS, Noise, keep_mask, node_sets, threshold
+from thinnet._random import LEVELS, keep_mask, threshold
+from thinnet.dropout import Noise
+from thinnet.thinning import node_sets
 
 CPU = torch.device("cpu")
 

@@ -31,7 +31,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("training", [True, False])
 def test_the_replaced_layer_is_what_a_fresh_one_is(kind: type[nn.Module], training: bool) -> None:
     model = nn.Sequential(nn.Identity(), kind(0.25)).train(training)
-    layer = tn.replace_dropout(model, generator=seeded())[1]
+    layer = tn.replace_dropout_(model, generator=seeded())[1]
     fresh = OURS[kind](0.25, generator=seeded()).train(training)
     assert type(layer) is type(fresh) and layer.training is training and repr(layer) == repr(fresh)
     assert vars(layer).keys() == vars(fresh).keys()
@@ -67,7 +67,7 @@ def test_the_replaced_layer_gives_the_values_that_torch_gives_in_the_same_patter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dropout2d warns of three dimensions
         theirs = kind(0.25)(x)
-    layer = tn.replace_dropout(kind(0.25), generator=seeded())
+    layer = tn.replace_dropout_(kind(0.25), generator=seeded())
     ours = layer(x)
     torch.testing.assert_close(ours.unique(), theirs.unique())
     low = float(ours.min())
@@ -82,12 +82,12 @@ def test_the_replaced_layer_gives_the_values_that_torch_gives_in_the_same_patter
 def test_inplace_and_a_rate_set_later_are_kept(inplace: bool) -> None:
     layer = nn.Dropout(0.1, inplace)
     layer.p = 0.75
-    assert tn.replace_dropout(layer) is layer
+    assert tn.replace_dropout_(layer) is layer
     assert isinstance(layer, tn.Dropout) and (layer.p, layer.inplace) == (0.75, inplace)
 
 
 def test_a_shared_layer_stays_one_wherever_it_is_held() -> None:
-    model = tn.replace_dropout(Shared())
+    model = tn.replace_dropout_(Shared())
     assert isinstance(model.first, tn.Dropout)
     assert model.first is model.second is model.unregistered[0]
     assert not model.eval().unregistered[0].training
@@ -97,7 +97,7 @@ def test_hooks_stay_and_can_be_removed() -> None:
     model = nn.Sequential(nn.Dropout(0.5))
     seen = []
     handle = model[0].register_forward_hook(lambda module, args, out: seen.append(type(module)))
-    tn.replace_dropout(model)(torch.ones(3))
+    tn.replace_dropout_(model)(torch.ones(3))
     handle.remove()
     model(torch.ones(3))
     assert seen == [tn.Dropout]
@@ -106,13 +106,13 @@ def test_hooks_stay_and_can_be_removed() -> None:
 def test_names_and_states_do_not_change() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(2)))
     names, state = dict(model.named_modules()).keys(), copy.deepcopy(model.state_dict())
-    tn.replace_dropout(model)
+    tn.replace_dropout_(model)
     assert dict(model.named_modules()).keys() == names
     torch.testing.assert_close(model.state_dict(), state, rtol=0, atol=0)
 
 
 def test_a_replaced_model_is_copied_like_any_other() -> None:
-    model = tn.replace_dropout(nn.Sequential(nn.Dropout(0.5)))
+    model = tn.replace_dropout_(nn.Sequential(nn.Dropout(0.5)))
     x = torch.ones(100)
     torch.manual_seed(0)
     first = copy.deepcopy(model)(x)
@@ -125,26 +125,26 @@ def test_a_derived_class_and_a_replaced_forward_are_left_alone_and_named() -> No
     patched.forward = lambda x: x  # type: ignore[method-assign]
     model = nn.Sequential(Twice(0.5), nn.Dropout(0.5), patched)
     with pytest.warns(NoEffectWarning, match=r"left alone: '0' \(Twice\), '2' \(Dropout\); only torch's own"):
-        tn.replace_dropout(model)
+        tn.replace_dropout_(model)
     assert [type(layer) for layer in model] == [Twice, tn.Dropout, nn.Dropout]
 
 
 def test_a_model_without_dropout_is_named() -> None:
     with pytest.warns(NoEffectWarning, match="Linear has no dropout layer: nothing is replaced"):
-        tn.replace_dropout(nn.Linear(2, 2))
+        tn.replace_dropout_(nn.Linear(2, 2))
 
 
 def test_doing_it_again_does_nothing() -> None:
-    model = tn.replace_dropout(nn.Sequential(nn.Dropout(0.5)))
+    model = tn.replace_dropout_(nn.Sequential(nn.Dropout(0.5)))
     layer = model[0]
-    assert tn.replace_dropout(model)[0] is layer
+    assert tn.replace_dropout_(model)[0] is layer
 
 
 def test_a_rate_that_is_none_is_refused_before_anything_changes() -> None:
     model = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5))
     model[1].p = 2.0
     with pytest.raises(ValueError, match=r"`p` must be in \[0, 1\], got 2\.0"):
-        tn.replace_dropout(model)
+        tn.replace_dropout_(model)
     assert [type(layer) for layer in model] == [nn.Dropout, nn.Dropout]
 
 
@@ -160,7 +160,7 @@ def test_an_encoder_drops_in_training_and_keeps_its_fused_path_right(norm_first:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         fused = encoder(x, src_key_padding_mask=padding)
-        tn.replace_dropout(encoder)
+        tn.replace_dropout_(encoder)
         torch.testing.assert_close(encoder(x, src_key_padding_mask=padding), fused, rtol=0, atol=0)
     slow = encoder(x, src_key_padding_mask=padding)  # with gradients: module by module
     torch.testing.assert_close(slow[~padding].detach(), fused[~padding])

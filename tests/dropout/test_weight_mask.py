@@ -12,7 +12,8 @@ from torch.func import functional_call, grad, vmap
 from torch.utils.checkpoint import checkpoint
 
 import thinnet as tn
-from thinnet.dropout import Noise, WeightMask, keep_mask, threshold, weight_masks
+from thinnet._random import keep_mask, threshold
+from thinnet.dropout import Noise, WeightMask, weight_masks
 
 P = 0.4
 SCALE = 65536 / threshold(P)

@@ -173,7 +173,7 @@ def test_connections_drop_with_one_mask_a_sample() -> None:
 def test_thinned_networks_are_sampled_as_dropout_says() -> None:
     """In eval mode they are dense, and their nodes are masked."""
     torch.manual_seed(0)
-    model = tn.thin(mlp(), p=0.5, input_p=0.2)
+    model = tn.thin_(mlp(), p=0.5, input_p=0.2)
     x = inputs(7, 5)
     ours = tn.mc_predict(model.eval(), x, samples=1500, seed=0).samples
     assert not model.training and not any(module.training for module in model.modules())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet.dropout import splitmix64_
+from thinnet._random import splitmix64_
 from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from thinnet.dropout import keep_mask, threshold
+from thinnet._random import keep_mask, threshold
 from thinnet.ensemble._noise import Block, SampleNoise, Source
 
 CPU = torch.device("cpu")

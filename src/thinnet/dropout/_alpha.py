@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from thinnet._random import LEVELS, threshold
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._mask import LEVELS, threshold
 from thinnet.dropout._noise import Noise
 
 ALPHA = -1.7580993408473766

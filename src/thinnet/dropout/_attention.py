@@ -7,9 +7,8 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
+from thinnet._random import LEVELS, apply_mask, threshold
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._dropout import apply_mask
-from thinnet.dropout._mask import LEVELS, threshold
 from thinnet.dropout._noise import Noise
 
 

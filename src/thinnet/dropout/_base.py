@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Generator, Tensor, nn
 
-from thinnet.dropout._mask import threshold
+from thinnet._random import threshold
 from thinnet.dropout._noise import Noise
 
 

@@ -6,9 +6,8 @@ from typing import Literal
 
 from torch import Generator, Tensor
 
+from thinnet._random import apply_mask, threshold
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._dropout import apply_mask
-from thinnet.dropout._mask import threshold
 from thinnet.dropout._noise import Noise
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from thinnet._random import threshold
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._mask import threshold
 from thinnet.dropout._noise import Noise
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from thinnet.dropout._mask import threshold
+from thinnet._random import threshold
 from thinnet.rule import Acts, Rule
 
 

@@ -2,59 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from thinnet._random import apply_mask, left_to_torch, threshold, whole_mask
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._broadcast import scale_kept
-from thinnet.dropout._mask import LEVELS, threshold
 from thinnet.dropout._noise import Noise
-from thinnet.dropout._whole_mask import whole_mask
-
-_CHUNK = 1 << 18
-"""Elements at a time whose multipliers stay in the cache."""
-
-
-def apply_mask(x: Tensor, mask: Tensor, keep_threshold: float, *, inplace: bool = False) -> Tensor:
-    """M ∘ x · 65536/t for a bool mask M that broadcasts to x; zeros for t = 0.
-
-    Autograd keeps one byte for each element of M.
-    """
-    # as bytes, not bool: torch multiplies by a byte three times as fast
-    kept, scale = mask.view(torch.uint8), LEVELS / keep_threshold if keep_threshold else 0.0
-    if kept.shape != x.shape:
-        return scale_kept(x, kept, scale, inplace=inplace)
-    if inplace:
-        return x.mul_(kept).mul_(scale)
-    if x.numel() > _CHUNK and x.is_contiguous() and kept.is_contiguous() and not _left_to_torch(x):
-        y: Tensor = _InChunks.apply(x, kept, scale)  # type: ignore[no-untyped-call]
-        return y
-    # the mask first: scale · M cannot overflow
-    return (x * kept) * scale
-
-
-class _InChunks(torch.autograd.Function):
-    """Scale · M ∘ x, its only fresh memory the result.
-
-    Mixed types make torch widen the whole mask into a temporary, whose pages cost more than the arithmetic.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(kept)
-        ctx.scale = scale
-        y = torch.empty_like(x)
-        for part_x, part_kept, part_y in zip(*(torch.split(t.view(-1), _CHUNK) for t in (x, kept, y)), strict=True):
-            torch.mul(part_x, part_kept, out=part_y).mul_(scale)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (kept,) = ctx.saved_tensors
-        return _InChunks.apply(grad.contiguous(), kept, ctx.scale), None, None  # type: ignore[no-untyped-call]
 
 
 class Dropout(DropoutLayer):
@@ -99,7 +53,7 @@ class Dropout(DropoutLayer):
     def perturb(self, x: Tensor, noise: Noise) -> Tensor:
         """M ∘ x / (1 − p)."""
         own = type(noise) is Noise
-        if own and noise.generator is None and _left_to_torch(x):
+        if own and noise.generator is None and left_to_torch(x):
             return F.dropout(x, self.p, True, self.inplace)
         # a subclass of Tensor may be a fake without numbers
         if own and x.device.type == "cpu" and type(x) is Tensor and not torch.compiler.is_compiling():
@@ -111,7 +65,3 @@ class Dropout(DropoutLayer):
     def extra_repr(self) -> str:
         """The settings, as torch's dropout prints them."""
         return f"p={self.p}, inplace={self.inplace}"
-
-
-def _left_to_torch(x: Tensor) -> bool:
-    return x.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
+from thinnet._random import apply_mask, threshold
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._dropout import apply_mask
-from thinnet.dropout._mask import threshold
 from thinnet.dropout._noise import Noise
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from thinnet._random import LEVELS, apply_mask
 from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._dropout import apply_mask
-from thinnet.dropout._mask import LEVELS
 from thinnet.dropout._noise import Noise
 
 

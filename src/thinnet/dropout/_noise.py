@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from thinnet.dropout._mask import LEVELS, keep_mask, threshold
+from thinnet._random import LEVELS, keep_mask, threshold
 
 
 class Noise:

@@ -27,7 +27,7 @@ OURS: dict[type[nn.Module], Callable[..., DropoutLayer]] = {
 """What each of torch's layers becomes."""
 
 
-def replace_dropout(model: nn.Module, *, generator: Generator | None = None) -> nn.Module:
+def replace_dropout_(model: nn.Module, *, generator: Generator | None = None) -> nn.Module:
     """Turns every dropout layer of torch in a model into thinnet's, in place.
 
     `Dropout` becomes `tn.Dropout`, `Dropout1d` to `Dropout3d` become `tn.ChannelDropout`, `AlphaDropout` and
@@ -55,9 +55,9 @@ def replace_dropout(model: nn.Module, *, generator: Generator | None = None) -> 
     Example:
         >>> import thinnet as tn
         >>> from torch import nn
-        >>> tn.replace_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)))[1]
+        >>> tn.replace_dropout_(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)))[1]
         Dropout(p=0.1, inplace=False)
-        >>> isinstance(tn.replace_dropout(nn.Dropout(0.1)), tn.Dropout)
+        >>> isinstance(tn.replace_dropout_(nn.Dropout(0.1)), tn.Dropout)
         True
     """
     torchs = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, _DropoutNd)]
@@ -74,15 +74,15 @@ def replace_dropout(model: nn.Module, *, generator: Generator | None = None) -> 
 def _warn(model: nn.Module, left: list[str]) -> None:
     if left:
         warnings.warn(
-            f"replace_dropout: left alone: {', '.join(left)}; only torch's own classes are replaced, with their own "
+            f"replace_dropout_: left alone: {', '.join(left)}; only torch's own classes are replaced, with their own "
             "forward. Put one of thinnet's layers there yourself.",
             NoEffectWarning,
             stacklevel=3,
         )
     elif not any(isinstance(layer, DropoutLayer) for layer in model.modules()):
         warnings.warn(
-            f"replace_dropout: {type(model).__name__} has no dropout layer: nothing is replaced (dropout that it calls "
-            "as a function is not seen).",
+            f"replace_dropout_: {type(model).__name__} has no dropout layer: nothing is replaced (dropout that it "
+            "calls as a function is not seen).",
             NoEffectWarning,
             stacklevel=3,
         )

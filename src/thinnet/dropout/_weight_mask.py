@@ -11,9 +11,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch._compile import _disable_dynamo
 
+from thinnet._random import apply_mask, threshold
 from thinnet.dropout._drop_connect import DropConnect
-from thinnet.dropout._dropout import Dropout, apply_mask
-from thinnet.dropout._mask import threshold
+from thinnet.dropout._dropout import Dropout
 from thinnet.dropout._noise import Noise
 
 

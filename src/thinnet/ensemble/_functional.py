@@ -16,7 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from thinnet.dropout import LEVELS, Noise, apply_mask, threshold
+from thinnet._random import LEVELS, apply_mask, threshold
+from thinnet.dropout import Noise
 from thinnet.ensemble._noise import SampleNoise
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thinnet._buffers import scratch
-from thinnet.dropout import LEVELS, SPLITMIX64_STEP, splitmix64_, splitmix64_array_
+from thinnet._random import LEVELS, SPLITMIX64_STEP, splitmix64_, splitmix64_array_
 
 _CACHED = 1 << 15
 """Words at a time that stay in the cache while they are hashed."""

@@ -35,8 +35,8 @@ def mc_predict(
     **What is random.** Only what drops; everything else, batch normalization first of all, stays in eval mode.
     Afterwards every module is as it was, and so is the global random state.
 
-    - Dropout layers of thinnet and torch, networks made by `tn.thin`, and weights under `tn.DropConnect`. What all rows
-      of a batch share in training, such as node sets, all rows of a sample share here.
+    - Dropout layers of thinnet and torch, networks made by `tn.thin_`, and weights under `tn.DropConnect`. What all
+      rows of a batch share in training, such as node sets, all rows of a sample share here.
     - `LSTM`, `GRU` and `RNN` with dropout between their layers; `MultiheadAttention`; the transformer layers, also
       where torch would skip dropout on a fused path.
     - Functions that a model calls itself: `F.dropout` and its kin, `F.scaled_dot_product_attention`,

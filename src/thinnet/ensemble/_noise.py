@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from thinnet.dropout import Noise, splitmix64, splitmix64_array_, threshold
+from thinnet._random import splitmix64, splitmix64_array_, threshold
+from thinnet.dropout import Noise
 from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
 
 

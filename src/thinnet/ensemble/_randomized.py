@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from thinnet.dropout import LEVELS, Dropout, DropoutLayer, Noise, WeightMask, apply_mask, threshold, weight_masks
+from thinnet._random import LEVELS, apply_mask, threshold
+from thinnet.dropout import Dropout, DropoutLayer, Noise, WeightMask, weight_masks
 from thinnet.ensemble._functional import SampledFunctions
 from thinnet.ensemble._noise import Block, SampleNoise, Source
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from thinnet._buffers import BufferPool
-from thinnet.dropout import splitmix64_
+from thinnet._random import splitmix64_
 from thinnet.stack._layer import Drop
 
 

@@ -26,7 +26,7 @@ def splitmix64(position: int) -> int:
         position: taken modulo 2^64.
 
     Example:
-        >>> from thinnet.dropout import splitmix64
+        >>> from thinnet._random import splitmix64
         >>> hex(splitmix64(1))  # the first number of the sequence of seed 0
         '0xe220a8397b1dcdaf'
 
@@ -51,7 +51,7 @@ def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
 
     Example:
         >>> import torch
-        >>> from thinnet.dropout import splitmix64_
+        >>> from thinnet._random import splitmix64_
         >>> hex(splitmix64_(torch.tensor([1])).item() % 2**64)
         '0xe220a8397b1dcdaf'
     """
@@ -78,7 +78,7 @@ def splitmix64_array_(
 
     Example:
         >>> import numpy as np
-        >>> from thinnet.dropout import splitmix64_array_
+        >>> from thinnet._random import splitmix64_array_
         >>> z = np.ones(1, np.uint64)
         >>> hex(splitmix64_array_(z, np.empty_like(z))[0])
         '0xe220a8397b1dcdaf'

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._node_sets import node_sets
-from thinnet.dropout._submatrix import submatrix_linear
+from thinnet.dropout import DropoutLayer
+from thinnet.thinning._node_sets import node_sets
+from thinnet.thinning._submatrix import submatrix_linear
 
 
 class Link:
@@ -82,7 +82,7 @@ class ThinLayer(nn.Module):
 
 
 class ThinLinear(ThinLayer, nn.Linear):  # type: ignore[misc]
-    """`torch.nn.Linear`, thin in training; `thin` makes it."""
+    """`torch.nn.Linear`, thin in training; `thin_` makes it."""
 
     trailing = 1
 
@@ -103,19 +103,19 @@ class _ThinConv(ThinLayer):
 
 
 class ThinConv1d(_ThinConv, nn.Conv1d):
-    """`torch.nn.Conv1d`, thin in training; `thin` makes it."""
+    """`torch.nn.Conv1d`, thin in training; `thin_` makes it."""
 
     trailing = 2
 
 
 class ThinConv2d(_ThinConv, nn.Conv2d):
-    """`torch.nn.Conv2d`, thin in training; `thin` makes it."""
+    """`torch.nn.Conv2d`, thin in training; `thin_` makes it."""
 
     trailing = 3
 
 
 class ThinConv3d(_ThinConv, nn.Conv3d):
-    """`torch.nn.Conv3d`, thin in training; `thin` makes it."""
+    """`torch.nn.Conv3d`, thin in training; `thin_` makes it."""
 
     trailing = 4
 
@@ -152,15 +152,15 @@ def _normalized(norm: nn.BatchNorm2d, x: Tensor, nodes: Tensor) -> Tensor:
 
 
 class ThinBatchNorm1d(_ThinNorm, nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` of the channels that stay; `thin` makes it."""
+    """`torch.nn.BatchNorm1d` of the channels that stay; `thin_` makes it."""
 
 
 class ThinBatchNorm2d(_ThinNorm, nn.BatchNorm2d):
-    """`torch.nn.BatchNorm2d` of the channels that stay; `thin` makes it."""
+    """`torch.nn.BatchNorm2d` of the channels that stay; `thin_` makes it."""
 
 
 class ThinBatchNorm3d(_ThinNorm, nn.BatchNorm3d):
-    """`torch.nn.BatchNorm3d` of the channels that stay; `thin` makes it."""
+    """`torch.nn.BatchNorm3d` of the channels that stay; `thin_` makes it."""
 
 
 _THIN: dict[type[nn.Module], type[nn.Module]] = {

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from thinnet.dropout import apply_mask
-from thinnet.dropout._broadcast import scale_kept
+from thinnet._random import apply_mask
+from thinnet._random._apply_mask import scale_kept
 
 SCALE = 10 / 9
 
@@ -37,3 +37,10 @@ def test_a_small_mask_goes_with_a_large_input() -> None:
     x = uniform(64, 16, 8, 8)
     kept = uniform(64, 16, 1, 1) > 1.5
     torch.testing.assert_close(apply_mask(x, kept, 32768), torch.where(kept, 2 * x, 0))
+
+
+def test_a_large_mask_that_is_not_contiguous() -> None:
+    x, mask = torch.randn(700, 600, requires_grad=True), torch.rand(600, 700) < 0.5
+    y = apply_mask(x, mask.T, 1 << 15)
+    torch.testing.assert_close(y, x * mask.T * 2)
+    torch.testing.assert_close(torch.autograd.grad(y.sum(), x)[0], mask.T * 2.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from thinnet.dropout import splitmix64, splitmix64_, splitmix64_array_
+from thinnet._random import splitmix64, splitmix64_, splitmix64_array_
 
 WORD = 2**64
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from thinnet.dropout import LEVELS, threshold
-from thinnet.dropout._whole_mask import _BLOCK, _by_digits, _stages, whole_mask
+from thinnet._random import LEVELS, threshold
+from thinnet._random._whole_mask import _BLOCK, _by_digits, _stages, whole_mask
 
 # hits alone, both stages, digits alone
 RATES = [0.1, 0.3, 0.5]
@@ -50,7 +50,7 @@ def test_digits_are_exact(numerator: int, monkeypatch: pytest.MonkeyPatch) -> No
         word = sum(bit << i for i, bit in enumerate(next(columns)))
         return torch.tensor([word - (1 << 64) * (word >> 63)])
 
-    monkeypatch.setattr("thinnet.dropout._whole_mask.random_words", every)
+    monkeypatch.setattr("thinnet._random._whole_mask.random_words", every)
     kept = _by_digits(64, tuple(int(digit) for digit in f"{numerator:06b}"[::-1]), None)
     assert int(kept.sum()) == numerator
     assert set(kept.tolist()) == {0, 1}

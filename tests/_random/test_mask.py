@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from thinnet.dropout import LEVELS, keep_mask, threshold
+from thinnet._random import LEVELS, keep_mask, threshold
 
 RATES = [1 / 65536, 0.01, 0.1, 0.25, 0.5, 0.9, 65535 / 65536]
 
@@ -77,7 +77,7 @@ def test_rate_is_exact(t: int, stacked: bool, monkeypatch: pytest.MonkeyPatch) -
     def every(shape: tuple[int, ...], dtype: torch.dtype, *_: object) -> Tensor:
         return torch.arange(shape[0]).to(dtype)
 
-    monkeypatch.setattr("thinnet.dropout._mask._bits", every)
+    monkeypatch.setattr("thinnet._random._mask._bits", every)
     assert int(keep_mask((LEVELS,), torch.tensor([t]) if stacked else t).sum()) == t
 
 

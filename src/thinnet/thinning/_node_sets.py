@@ -34,7 +34,7 @@ def node_sets(
 
     Example:
         >>> import torch
-        >>> from thinnet.dropout import node_sets
+        >>> from thinnet.thinning import node_sets
         >>> first, second = node_sets(6, 0.5, groups=2)
         >>> torch.cat([first, second]).sort().values
         tensor([0, 1, 2, 3, 4, 5])

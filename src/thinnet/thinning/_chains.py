@@ -9,11 +9,8 @@ from typing import Any, cast
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._channel import ChannelDropout
-from thinnet.dropout._dropout import Dropout
-from thinnet.dropout._elementwise import is_elementwise, is_homogeneous, is_pooling, is_reshape, name_of, reads_shape
-from thinnet.dropout._node import NodeDropout
+from thinnet.dropout import ChannelDropout, Dropout, DropoutLayer, NodeDropout
+from thinnet.thinning._elementwise import is_elementwise, is_homogeneous, is_pooling, is_reshape, name_of, reads_shape
 
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers that write and read nodes: features, or channels."""
@@ -48,7 +45,7 @@ class Chain:
 
 @dataclass
 class Chains:
-    """What `thin` finds in a model; it prints as a list.
+    """What `thin_` finds in a model; it prints as a list.
 
     Attributes:
         found: the nodes that can be removed: the model's inputs first, then in the order of the layers.
@@ -78,7 +75,7 @@ class _Tracer(fx.Tracer):
 
 
 def thinnable(model: nn.Module) -> Chains:
-    """The nodes of a model that `thin` can remove, and why the others stay; nothing is changed.
+    """The nodes of a model that `thin_` can remove, and why the others stay; nothing is changed.
 
     Nodes are the outputs of `Linear` or convolution layers that pass through elementwise operations and dropout
     (channels through pooling and batch normalization, too), alone or combined with each other, into one layer of the

@@ -1,4 +1,3 @@
-import itertools
 import json
 import math
 from collections.abc import Callable
@@ -8,50 +7,6 @@ import torch
 from torch import nn
 
 import thinnet as tn
-
-
-def run(curve: Callable[[int], float], steps: int, p: float = 0.5) -> list[float]:
-    """The rate at each step, the first before any."""
-    layer = tn.Dropout(p)
-    schedule, seen = tn.RateSchedule(layer, curve), [layer.p]
-    for _ in range(steps):
-        schedule.step()
-        seen.append(layer.p)
-    return seen
-
-
-def test_curriculum_keeps_what_the_paper_keeps() -> None:
-    # the paper's rate of keeping: (1 - θ) exp(-γ t) + θ, from 1 down to θ
-    rates, keep, gamma = run(tn.curriculum(50, gamma=5), 60, p=0.3), 0.7, 5 / 50
-    assert rates == pytest.approx([1 - ((1 - keep) * math.exp(-gamma * t) + keep) for t in range(61)])
-    assert rates[0] == 0 and all(a < b < 0.3 for a, b in itertools.pairwise(rates))
-
-
-def test_curriculum_is_nearly_whole_at_the_end_by_default() -> None:
-    assert run(tn.curriculum(100), 100)[-1] == pytest.approx(0.5, rel=1e-4)
-
-
-@pytest.mark.parametrize("ramp", [tn.linear_ramp, tn.cosine_ramp])
-def test_ramps_go_from_end_to_end_and_stay(ramp: Callable[..., Callable[[int], float]]) -> None:
-    up = run(ramp(8, start=0.5), 10)
-    assert up[0] == 0.25 and up[8:] == [0.5, 0.5, 0.5]
-    assert all(a < b for a, b in itertools.pairwise(up[:9]))
-    down = run(ramp(8, start=1, end=0.5), 10)
-    assert [a + b for a, b in zip(up, down, strict=True)] == pytest.approx([0.75] * 11)
-    # symmetric about the middle
-    assert [a + b for a, b in zip(up[:9], up[8::-1], strict=True)] == pytest.approx([0.75] * 9)
-
-
-def test_the_shape_of_each_ramp() -> None:
-    assert run(tn.linear_ramp(4), 4) == [0, 0.125, 0.25, 0.375, 0.5]
-    eighth = 0.5 * math.sin(math.pi / 8) ** 2
-    assert run(tn.cosine_ramp(4), 4) == pytest.approx([0, eighth, 0.25, 0.5 - eighth, 0.5])
-
-
-def test_early_and_late_dropout() -> None:
-    assert run(tn.off_after(3), 5) == [0.5, 0.5, 0.5, 0, 0, 0]
-    assert run(tn.on_after(3), 5) == [0, 0, 0, 0.5, 0.5, 0.5]
-    assert run(tn.linear_ramp(4, start=1, end=0), 5) == [0.5, 0.375, 0.25, 0.125, 0, 0]
 
 
 class Everything(nn.Module):
@@ -75,8 +30,8 @@ def test_it_sets_every_kind_of_rate_once_and_leaves_learned_ones() -> None:
 
 
 def test_a_thinned_model_is_scheduled() -> None:
-    model = tn.thin(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 3)), p=0.5)
-    schedule = tn.RateSchedule(model, tn.on_after(1))
+    model = tn.thin_(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(), nn.Linear(8, 3)), p=0.5)
+    schedule = tn.RateSchedule(model, tn.schedules.on_after(1))
     x = torch.ones(5, 4)
     model(x).sum().backward()
     assert bool((model[0].weight.grad != 0).all())
@@ -88,7 +43,7 @@ def test_a_thinned_model_is_scheduled() -> None:
 
 def test_what_it_sets_is_what_is_dropped() -> None:
     layer = tn.Dropout(0.5, generator=torch.Generator().manual_seed(0))
-    schedule = tn.RateSchedule(layer, tn.linear_ramp(2))
+    schedule = tn.RateSchedule(layer, tn.schedules.linear_ramp(2))
     x, n = torch.ones(100_000), 100_000
     for p in (0.0, 0.25, 0.5):
         assert abs(float((layer(x) == 0).double().mean()) - p) <= 5 * math.sqrt(p * (1 - p) / n)
@@ -99,22 +54,22 @@ def test_what_it_sets_is_what_is_dropped() -> None:
 def test_a_pattern_chooses_by_any_name(on: str) -> None:
     model = nn.ModuleDict({"head": tn.Dropout(0.5), "blocks": nn.ModuleList([nn.Linear(2, 2), tn.Dropout(0.5)])})
     model["same"] = model["blocks"][1]
-    schedule = tn.RateSchedule(model, tn.on_after(1), on=on)
+    schedule = tn.RateSchedule(model, tn.schedules.on_after(1), on=on)
     assert list(schedule.rates()) == ["blocks.1"] and model["head"].p == 0.5 and model["same"].p == 0
 
 
 def test_a_pattern_that_matches_no_rate_is_refused_with_those_that_are_there() -> None:
     model = nn.Sequential(tn.Dropout(0.5), tn.ConcreteDropout(0.5), nn.Dropout(0.0))
     with pytest.raises(ValueError, match=r"no rate above zero at '\[12\]': Sequential has '0' \(learned rates"):
-        tn.RateSchedule(model, tn.on_after(1), on="[12]")
+        tn.RateSchedule(model, tn.schedules.on_after(1), on="[12]")
     with pytest.raises(ValueError, match="Linear has none at all"):
-        tn.RateSchedule(nn.Linear(2, 2), tn.on_after(1))
+        tn.RateSchedule(nn.Linear(2, 2), tn.schedules.on_after(1))
 
 
 def test_a_run_goes_on_from_its_state() -> None:
     def start() -> tuple[nn.Module, tn.RateSchedule]:
         model = nn.Sequential(tn.Dropout(0.5), nn.Dropout(0.2))
-        return model, tn.RateSchedule(model, tn.curriculum(10))
+        return model, tn.RateSchedule(model, tn.schedules.curriculum(10))
 
     model, schedule = start()
     for _ in range(4):
@@ -132,7 +87,7 @@ def test_a_run_goes_on_from_its_state() -> None:
 
 def test_levels_leave_few_rates() -> None:
     layer = tn.Dropout(0.5)
-    schedule, seen = tn.RateSchedule(layer, tn.linear_ramp(100), levels=4), set()
+    schedule, seen = tn.RateSchedule(layer, tn.schedules.linear_ramp(100), levels=4), set()
     for _ in range(100):
         seen.add(layer.p)
         schedule.step()
@@ -149,7 +104,7 @@ def test_with_levels_a_compiled_model_is_compiled_for_each_once() -> None:
 
     model = nn.Sequential(nn.Linear(8, 8), tn.Dropout(0.5))
     compiled = torch.compile(model, backend=count)
-    schedule = tn.RateSchedule(model, tn.linear_ramp(40), levels=4)
+    schedule = tn.RateSchedule(model, tn.schedules.linear_ramp(40), levels=4)
     x = torch.ones(50, 8)
     for _ in range(40):
         compiled(x)
@@ -165,17 +120,3 @@ def test_a_factor_that_makes_no_rate_is_refused_and_sets_none(factor: float) -> 
     with pytest.raises(ValueError, match=r"at step 1 the factor .* of 0\.[15] at '[01]'; it must be in \[0, 1\]"):
         schedule.step()
     assert schedule.rates() == {"0": 0.1, "1": 0.5}
-
-
-@pytest.mark.parametrize("curve", [tn.curriculum, tn.linear_ramp, tn.cosine_ramp, tn.off_after, tn.on_after])
-@pytest.mark.parametrize("steps", [0, -1, math.nan, math.inf])
-def test_a_length_that_is_none_is_refused(curve: Callable[..., object], steps: float) -> None:
-    with pytest.raises(ValueError, match=rf"{curve.__name__}: `steps` must be finite and > 0, got {steps}"):
-        curve(steps)
-
-
-def test_other_settings_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="curriculum: `gamma` must be finite and > 0, got 0"):
-        tn.curriculum(10, gamma=0)
-    with pytest.raises(ValueError, match="`levels` must be >= 1 or None, got 0"):
-        tn.RateSchedule(tn.Dropout(0.5), tn.on_after(1), levels=0)

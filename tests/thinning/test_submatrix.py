@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from thinnet.dropout import _submatrix
-from thinnet.dropout._submatrix import submatrix_linear
+from thinnet.thinning import _submatrix
+from thinnet.thinning._submatrix import submatrix_linear
 
 
 def some(n: int, k: int | None, seed: int) -> Tensor | None:

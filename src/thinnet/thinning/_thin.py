@@ -9,16 +9,13 @@ from typing import Literal, cast
 
 from torch import Generator, nn
 
-from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._chains import Chain, thinnable
-from thinnet.dropout._channel import ChannelDropout
-from thinnet.dropout._dropout import Dropout
-from thinnet.dropout._mask import threshold
-from thinnet.dropout._node import NodeDropout
-from thinnet.dropout._thin_layers import Link, ThinLayer, ThinLinear, made_thin
+from thinnet._random import threshold
+from thinnet.dropout import ChannelDropout, Dropout, DropoutLayer, NodeDropout
+from thinnet.thinning._chains import Chain, thinnable
+from thinnet.thinning._thin_layers import Link, ThinLayer, ThinLinear, made_thin
 
 
-def thin(
+def thin_(
     model: nn.Module,
     p: float | Mapping[str, float] | None = 0.5,
     input_p: float = 0.0,
@@ -65,7 +62,7 @@ def thin(
         >>> model = nn.Sequential(nn.Linear(4, 8, bias=False), nn.ReLU(), nn.Dropout(), nn.Linear(8, 3))
         >>> x = torch.randn(5, 4)
         >>> before = model.eval()(x)
-        >>> thinned = tn.thin(model, p=0.5)
+        >>> thinned = tn.thin_(model, p=0.5)
         >>> bool((thinned.eval()(x) == before).all())
         True
         >>> thinned.train()(x).sum().backward()
@@ -77,11 +74,11 @@ def thin(
         Overfitting", 2014.
     """
     if not isinstance(model, nn.Module):
-        raise TypeError(f"thin: `model` must be a torch.nn.Module, got {type(model).__name__}.")
+        raise TypeError(f"thin_: `model` must be a torch.nn.Module, got {type(model).__name__}.")
     if not isinstance(groups, int) or groups < 1:
-        raise ValueError(f"thin: `groups` must be an integer >= 1, got {groups}.")
+        raise ValueError(f"thin_: `groups` must be an integer >= 1, got {groups}.")
     if any(isinstance(module, ThinLayer) for module in model.modules()):
-        raise ValueError("thin: the model is thin already; load its state dict into a new one to thin it otherwise.")
+        raise ValueError("thin_: the model is thin already; load its state dict into a new one to thin it otherwise.")
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
@@ -89,13 +86,13 @@ def thin(
         if chains.found:
             why = "no rate is above 0" if p is not None else "p=None takes the rates of dropout layers; there are none"
         raise ValueError(
-            f"thin: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: {why}. Found:\n"
+            f"thin_: nothing to thin in {type(model).__name__} with p={p}, input_p={input_p}: {why}. Found:\n"
             f"{str(chains) or 'no linear layers'}"
         )
     for chain in chains.found:
         if chain not in rates and (both := _dropouts(model, [chain]) & _dropouts(model, rates)):
             raise ValueError(
-                f"thin: {type(both.pop()).__name__} '{chain.dropouts[0]}' stands before '{chain.consumer}' too, which "
+                f"thin_: {type(both.pop()).__name__} '{chain.dropouts[0]}' stands before '{chain.consumer}' too, which "
                 "keeps its nodes; give each layer a dropout of its own, or both a rate."
             )
     for chain, rate in rates.items():
@@ -121,13 +118,13 @@ def _rates(
 ) -> dict[Chain, float]:
     """The rate of each chain that gets one."""
     given = p if isinstance(p, Mapping) else {"*": p}
-    named = {f"thin: `p`[{pattern!r}]" if isinstance(p, Mapping) else "thin: `p`": q for pattern, q in given.items()}
-    for name, rate in {**named, "thin: `input_p`": input_p}.items():
+    named = {f"thin_: `p`[{pattern!r}]" if isinstance(p, Mapping) else "thin_: `p`": q for pattern, q in given.items()}
+    for name, rate in {**named, "thin_: `input_p`": input_p}.items():
         if rate is not None:
             threshold(rate, name=name)
     inputs = [chain for chain in chains if not chain.producers]
     if input_p and not inputs:
-        raise ValueError(f"thin: `input_p` is {input_p}, but no Linear alone reads the inputs of the model.")
+        raise ValueError(f"thin_: `input_p` is {input_p}, but no Linear alone reads the inputs of the model.")
     rates = {chain: input_p for chain in inputs if input_p}
     used = set()
     for chain in chains:
@@ -143,7 +140,7 @@ def _rates(
     if isinstance(p, Mapping) and (idle := [pattern for pattern in p if pattern not in used]):
         names = ", ".join(name for chain in chains for name in chain.producers)
         raise ValueError(
-            f"thin: `p` has {idle[0]!r}, which matches no layer that writes removable nodes: {names or 'none'}."
+            f"thin_: `p` has {idle[0]!r}, which matches no layer that writes removable nodes: {names or 'none'}."
         )
     return rates
 

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 import thinnet as tn
-from thinnet.dropout import node_sets
+from thinnet.thinning import node_sets
 
 
 def seeded(seed: int = 0) -> Generator:
@@ -57,7 +57,7 @@ def masked_perceptron(model: nn.Sequential, x: Tensor, p: float, input_p: float,
 @pytest.mark.parametrize(("p", "input_p"), [(0.5, 0.0), (0.3, 0.2), (0.0, 0.5)])
 def test_it_is_the_dense_network_with_nodes_masked(p: float, input_p: float, groups: int) -> None:
     dense, x = perceptron(), torch.randn(7, 6, dtype=torch.float64)
-    thin = tn.thin(copy.deepcopy(dense), p, input_p, groups=groups, generator=seeded())
+    thin = tn.thin_(copy.deepcopy(dense), p, input_p, groups=groups, generator=seeded())
     for expected_x, ours_x in [(x.clone().requires_grad_(), x.clone().requires_grad_())]:
         expected, ours = masked_perceptron(dense, expected_x, p, input_p, groups), thin(ours_x)
         torch.testing.assert_close(ours, expected)
@@ -77,7 +77,7 @@ def test_convolutions_with_channels_masked(d: int, groups: int) -> None:
     pool: Any = (nn.MaxPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool3d)[d - 1]
     dense = nn.Sequential(conv(2, 8, 3, padding=1, padding_mode="circular"), nn.ReLU(), pool(2), conv(8, 4, 2)).double()
     x = torch.randn(5, 2, *(4,) * d, dtype=torch.float64)
-    thin = tn.thin(copy.deepcopy(dense), 0.5, groups=groups, generator=seeded())
+    thin = tn.thin_(copy.deepcopy(dense), 0.5, groups=groups, generator=seeded())
     kept = mask(node_sets(8, 0.5, groups, generator=seeded()), 8, 5, 0.5)
     expected = dense[3](dense[:3](x) * kept.reshape(5, 8, *(1,) * d))
     ours = thin(x)
@@ -96,7 +96,7 @@ def test_batch_normalization_of_the_channels_that_stay(groups: int) -> None:
     norm = nn.BatchNorm2d(8)
     dense = nn.Sequential(nn.Conv2d(1, 8, 3), norm, nn.ReLU(), nn.Conv2d(8, 2, 2)).double()
     nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
-    thin = tn.thin(copy.deepcopy(dense), 0.5, groups=groups, generator=seeded())
+    thin = tn.thin_(copy.deepcopy(dense), 0.5, groups=groups, generator=seeded())
     before = copy.deepcopy(norm)
     x = torch.randn(6, 1, 5, 5, dtype=torch.float64)
     sets = node_sets(8, 0.5, groups, generator=seeded())
@@ -133,7 +133,7 @@ def test_a_gate_and_its_nodes_go_together() -> None:
 
     torch.manual_seed(0)
     dense, x = Gated().double(), torch.randn(3, 5, 4, dtype=torch.float64)
-    thin = tn.thin(copy.deepcopy(dense), 0.5, generator=seeded())
+    thin = tn.thin_(copy.deepcopy(dense), 0.5, generator=seeded())
     kept = mask(node_sets(8, 0.5, generator=seeded()), 8, 1, 0.5)
     torch.testing.assert_close(thin(x), x + dense.down(F.silu(dense.gate(x)) * dense.up(x) * kept))
 
@@ -142,7 +142,7 @@ def test_the_feed_forward_block_of_a_transformer() -> None:
     torch.manual_seed(0)
     dense = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, norm_first=True).double()
     x = torch.randn(3, 5, 8, dtype=torch.float64)
-    thin = tn.thin(copy.deepcopy(dense), 0.25, generator=seeded())
+    thin = tn.thin_(copy.deepcopy(dense), 0.25, generator=seeded())
     kept = mask(node_sets(16, 0.25, generator=seeded()), 16, 1, 0.25)
     h = x + dense._sa_block(dense.norm1(x), None, None)
     torch.testing.assert_close(thin(x), h + dense.linear2(F.relu(dense.linear1(dense.norm2(h))) * kept))
@@ -154,7 +154,7 @@ def test_same_parameters_state_dict_and_optimizer() -> None:
     model = perceptron(dropout=0.5)
     before, parameters, keys = copy.deepcopy(model), list(model.parameters()), list(model.state_dict())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    assert tn.thin(model, 0.5) is model
+    assert tn.thin_(model, 0.5) is model
     assert all(a is b for a, b in zip(model.parameters(), parameters, strict=True))
     assert list(model.state_dict()) == keys
     model(torch.randn(2, 6, dtype=torch.float64)).sum().backward()
@@ -168,18 +168,18 @@ def test_same_parameters_state_dict_and_optimizer() -> None:
 
 def test_a_model_in_eval_mode_stays_in_it() -> None:
     dense, x = perceptron(dropout=0.5).eval(), torch.randn(4, 6, dtype=torch.float64)
-    thin = tn.thin(copy.deepcopy(dense), 0.5, 0.2)
+    thin = tn.thin_(copy.deepcopy(dense), 0.5, 0.2)
     assert not any(module.training for module in thin.modules())
     torch.testing.assert_close(thin(x), dense(x), rtol=0, atol=0)
 
 
 def test_removed_nodes_have_no_gradient_and_two_halves_train_all() -> None:
-    thin = tn.thin(perceptron(), 0.5)
+    thin = tn.thin_(perceptron(), 0.5)
     thin(torch.randn(4, 6, dtype=torch.float64)).sum().backward()
     alive = (thin[0].weight.grad != 0).any(1)
     assert int(alive.sum()) == 4
     assert torch.equal((thin[2].weight.grad != 0).any(0), alive)
-    halves = tn.thin(perceptron(), 0.5, groups=2)
+    halves = tn.thin_(perceptron(), 0.5, groups=2)
     halves(torch.randn(4, 6, dtype=torch.float64)).sum().backward()
     assert bool((halves[0].weight.grad != 0).any(1).all())
 
@@ -187,7 +187,7 @@ def test_removed_nodes_have_no_gradient_and_two_halves_train_all() -> None:
 def test_the_expectation_is_the_dense_networks() -> None:
     torch.manual_seed(0)
     dense = nn.Sequential(nn.Linear(5, 7), nn.Identity(), nn.Linear(7, 2)).double()
-    thin, x = tn.thin(copy.deepcopy(dense), 0.4, 0.3, generator=seeded()), torch.randn(1, 5, dtype=torch.float64)
+    thin, x = tn.thin_(copy.deepcopy(dense), 0.4, 0.3, generator=seeded()), torch.randn(1, 5, dtype=torch.float64)
     with torch.no_grad():
         draws = torch.cat([thin(x) for _ in range(4000)])
         error = (draws.mean(0) - dense(x)[0]).abs() / (draws.std(0) / len(draws) ** 0.5)
@@ -195,22 +195,22 @@ def test_the_expectation_is_the_dense_networks() -> None:
 
 
 def test_rates_by_layer_and_the_rates_that_stand_there() -> None:
-    model = tn.thin(perceptron(), {"0": 0.25, "*": 0.5})
+    model = tn.thin_(perceptron(), {"0": 0.25, "*": 0.5})
     assert (model[2].nodes.p, model[4].nodes.p) == (0.25, 0.5)
-    only = tn.thin(perceptron(dropout=0.2), {"3": 0.5})
+    only = tn.thin_(perceptron(dropout=0.2), {"3": 0.5})
     assert type(only[0]) is nn.Linear and type(only[2]) is nn.Dropout and type(only[5]) is nn.Identity
     shared = perceptron(dropout=0.2)
     shared[5] = shared[2]
     with pytest.raises(ValueError, match=r"Dropout '2' stands before '3' too, which keeps its nodes; give each layer"):
-        tn.thin(shared, {"3": 0.5})
-    standing = tn.thin(shared, None)
+        tn.thin_(shared, {"3": 0.5})
+    standing = tn.thin_(shared, None)
     assert type(standing[5]) is nn.Identity
     assert standing[3].nodes.p == pytest.approx(0.2)
     assert type(standing[2]) is nn.Identity
 
 
 def test_a_rate_changed_later_counts() -> None:
-    thin, x = tn.thin(perceptron(), 0.5), torch.randn(4, 6, dtype=torch.float64)
+    thin, x = tn.thin_(perceptron(), 0.5), torch.randn(4, 6, dtype=torch.float64)
     for layer in (thin[2], thin[4]):
         layer.nodes.p = 0.0
     torch.testing.assert_close(thin(x), perceptron()(x), rtol=0, atol=0)
@@ -219,7 +219,7 @@ def test_a_rate_changed_later_counts() -> None:
 
 
 def test_parts_in_eval_mode_and_an_interrupted_forward() -> None:
-    thin, dense, x = tn.thin(perceptron(), 0.5), perceptron(), torch.randn(4, 6, dtype=torch.float64)
+    thin, dense, x = tn.thin_(perceptron(), 0.5), perceptron(), torch.randn(4, 6, dtype=torch.float64)
     thin[0].eval()
     thin[4].eval()
     thin[2].nodes.eval()
@@ -231,7 +231,7 @@ def test_parts_in_eval_mode_and_an_interrupted_forward() -> None:
 
 def test_a_row_without_a_batch() -> None:
     dense, x = perceptron(), torch.randn(6, dtype=torch.float64)
-    y = tn.thin(copy.deepcopy(dense), 0.5, groups=2, generator=seeded())(x)
+    y = tn.thin_(copy.deepcopy(dense), 0.5, groups=2, generator=seeded())(x)
     sets = seeded()
     for layer, f, rate in ((dense[0], F.gelu, 0), (dense[2], torch.tanh, 0.5), (dense[4], lambda y: y, 0.5)):
         if rate:
@@ -242,12 +242,12 @@ def test_a_row_without_a_batch() -> None:
 
 def test_randomness_is_explicit_and_copies_are_apart() -> None:
     x = torch.randn(4, 6, dtype=torch.float64)
-    own = tn.thin(perceptron(), 0.5, generator=seeded(3))
+    own = tn.thin_(perceptron(), 0.5, generator=seeded(3))
     before = torch.get_rng_state()
     first = own(x)
     assert torch.equal(torch.get_rng_state(), before)
-    torch.testing.assert_close(tn.thin(perceptron(), 0.5, generator=seeded(3))(x), first, rtol=0, atol=0)
-    model = tn.thin(perceptron(), 0.5)
+    torch.testing.assert_close(tn.thin_(perceptron(), 0.5, generator=seeded(3))(x), first, rtol=0, atol=0)
+    model = tn.thin_(perceptron(), 0.5)
     twin = copy.deepcopy(model)
     assert twin[0].link_out is twin[2].link_in and twin[0].link_out is not model[0].link_out
     torch.manual_seed(0)
@@ -269,7 +269,7 @@ def train(model: nn.Module, forward: Callable[[Tensor], Tensor]) -> nn.Module:
 
 def test_under_attach_it_trains_as_the_masked_dense_network() -> None:
     thin, dense = perceptron(), perceptron()
-    tn.thin(thin, 0.5, generator=seeded())
+    tn.thin_(thin, 0.5, generator=seeded())
     generator = seeded()
 
     def masked(x: Tensor) -> Tensor:
@@ -287,7 +287,7 @@ def test_under_attach_it_trains_as_the_masked_dense_network() -> None:
 
 def test_checkpointing_draws_the_same_nodes_again() -> None:
     x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
-    model = tn.thin(perceptron(), 0.5)
+    model = tn.thin_(perceptron(), 0.5)
     torch.manual_seed(0)
     (expected,) = torch.autograd.grad(model(x).sum(), x)
     torch.manual_seed(0)
@@ -299,7 +299,7 @@ def test_checkpointing_draws_the_same_nodes_again() -> None:
 def test_compiled_it_draws_anew_and_compiles_once_for_each_mode(backend: str) -> None:
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
-    model = tn.thin(perceptron(), 0.5)
+    model = tn.thin_(perceptron(), 0.5)
     compiled, x = torch.compile(model, backend=counter), torch.randn(4, 6, dtype=torch.float64)
     torch.manual_seed(0)
     first, second = compiled(x), compiled(x)
@@ -317,7 +317,7 @@ def test_compiled_it_draws_anew_and_compiles_once_for_each_mode(backend: str) ->
 
 
 def test_samples_of_its_predictions_are_dropouts() -> None:
-    model, x = tn.thin(perceptron(dtype=torch.float32), 0.5), torch.randn(5, 6)
+    model, x = tn.thin_(perceptron(dtype=torch.float32), 0.5), torch.randn(5, 6)
     pred = tn.mc_predict(model, x, samples=200, seed=0)
     again = tn.mc_predict(model, x, samples=200, seed=0, batch_size=2)
     torch.testing.assert_close(pred.samples, again.samples)
@@ -327,34 +327,34 @@ def test_samples_of_its_predictions_are_dropouts() -> None:
 def test_errors_say_what_and_why() -> None:
     whole = r"nothing to thin in Sequential with p=0.5, input_p=0.0: .*\ninput -> 0\n2 keeps its inputs: LayerNorm"
     with pytest.raises(ValueError, match=whole):
-        tn.thin(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 1)))
+        tn.thin_(nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 1)))
     with pytest.raises(ValueError, match=r"`p` must be in \[0, 1\], got 1.5"):
-        tn.thin(perceptron(), 1.5)
+        tn.thin_(perceptron(), 1.5)
     with pytest.raises(ValueError, match=r"`input_p` must be in \[0, 1\], got -1"):
-        tn.thin(perceptron(), 0.5, -1)
+        tn.thin_(perceptron(), 0.5, -1)
     with pytest.raises(TypeError, match=r"`p` must be a number"):
-        tn.thin(perceptron(), "0.5")  # type: ignore[arg-type]
+        tn.thin_(perceptron(), "0.5")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"`p` has 'fc\*', which matches no layer that writes removable nodes: 0, 2\."):
-        tn.thin(perceptron(), {"fc*": 0.5})
+        tn.thin_(perceptron(), {"fc*": 0.5})
     with pytest.raises(ValueError, match=r"`groups` must be an integer >= 1, got 0"):
-        tn.thin(perceptron(), groups=0)
+        tn.thin_(perceptron(), groups=0)
     with pytest.raises(ValueError, match=r"thin already; load its state dict into a new one"):
-        tn.thin(tn.thin(perceptron()))
+        tn.thin_(tn.thin_(perceptron()))
     conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
     with pytest.raises(ValueError, match=r"`input_p` is 0.2, but no Linear alone reads the inputs"):
-        tn.thin(conv, 0.5, 0.2)
+        tn.thin_(conv, 0.5, 0.2)
     with pytest.raises(ValueError, match=r"p=None takes the rates of dropout layers; there are none"):
-        tn.thin(perceptron(), None)
+        tn.thin_(perceptron(), None)
     with pytest.raises(ValueError, match=r"no rate is above 0"):
-        tn.thin(perceptron(), 0)
-    with pytest.raises(ValueError, match=r"thin: `p`\['0'\] must be in \[0, 1\], got 2"):
-        tn.thin(perceptron(), {"0": 2})
-    with pytest.raises(ValueError, match=r"thin: `input_p` must be in \[0, 1\], got 3"):
-        tn.thin(perceptron(), 0.5, 3)
+        tn.thin_(perceptron(), 0)
+    with pytest.raises(ValueError, match=r"thin_: `p`\['0'\] must be in \[0, 1\], got 2"):
+        tn.thin_(perceptron(), {"0": 2})
+    with pytest.raises(ValueError, match=r"thin_: `input_p` must be in \[0, 1\], got 3"):
+        tn.thin_(perceptron(), 0.5, 3)
     with pytest.raises(TypeError, match=r"`model` must be a torch.nn.Module, got str"):
-        tn.thin("model")  # type: ignore[arg-type]
+        tn.thin_("model")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"nothing to thin in LSTM .*\nno linear layers"):
-        tn.thin(nn.LSTM(2, 3))
+        tn.thin_(nn.LSTM(2, 3))
     assert type(conv[0]) is nn.Conv2d  # refused before anything was changed
 
 
@@ -364,7 +364,7 @@ from torch import nn
 
 def gradients(rank, parallel):
     torch.manual_seed(5)
-    model = tn.thin(nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)).double(), 0.5)
+    model = tn.thin_(nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 3)).double(), 0.5)
     model = nn.parallel.DistributedDataParallel(model) if parallel else model
     torch.manual_seed(rank)
     model(torch.randn(4, 6, dtype=torch.float64)).square().sum().backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,113 +11,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from thinnet.dropout._base import DropoutLayer
-from thinnet.dropout._concrete import ConcreteDropout
-from thinnet.dropout._weight_mask import WeightMask, weight_masks
-
-Curve = Callable[[int], float]
-"""The factor on every rate after so many steps."""
-
-
-def curriculum(steps: float, *, gamma: float = 10.0) -> Curve:
-    r"""From no dropout to all of it, fast at first: the task grows harder as training goes.
-
-    .. math:: f(t) = 1 - \exp(-\gamma t / T)
-
-    Args:
-        steps: T > 0, of the whole training.
-        gamma: γ > 0; at the end the rate is 1 − exp(−γ) of its own.
-
-    Example:
-        >>> from thinnet import curriculum
-        >>> f = curriculum(1000)
-        >>> f(0), round(f(100), 4), round(f(1000), 4)
-        (0.0, 0.6321, 1.0)
-
-    References:
-        P. Morerio, J. Cavazza, R. Volpi, R. Vidal, V. Murino, "Curriculum Dropout", 2017.
-    """
-    _positive("curriculum", steps=steps, gamma=gamma)
-    return lambda t: -math.expm1(-gamma * t / steps)
-
-
-def linear_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
-    r"""A straight line from `start` to `end` over the first T steps, and `end` from then on.
-
-    .. math:: f(t) = a + (b - a) \min(t / T, 1)
-
-    With `start=1, end=0` it is early dropout, which reduces underfitting.
-
-    Args:
-        steps: T > 0.
-        start: a >= 0.
-        end: b >= 0.
-
-    Example:
-        >>> from thinnet import linear_ramp
-        >>> [linear_ramp(4, start=1, end=0)(t) for t in range(6)]
-        [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
-
-    References:
-        Z. Liu, Z. Xu, J. Jin, Z. Shen, T. Darrell, "Dropout Reduces Underfitting", 2023.
-    """
-    _positive("linear_ramp", steps=steps)
-    return lambda t: start + (end - start) * min(t / steps, 1.0)
-
-
-def cosine_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
-    r"""Half a cosine from `start` to `end` over the first T steps, and `end` from then on.
-
-    .. math:: f(t) = b + \tfrac12 (a - b) (1 + \cos(\pi \min(t / T, 1)))
-
-    Args:
-        steps: T > 0.
-        start: a >= 0.
-        end: b >= 0.
-
-    Example:
-        >>> from thinnet import cosine_ramp
-        >>> [round(cosine_ramp(4)(t), 4) for t in range(6)]
-        [0.0, 0.1464, 0.5, 0.8536, 1.0, 1.0]
-    """
-    _positive("cosine_ramp", steps=steps)
-    return lambda t: end + (start - end) * (1 + math.cos(math.pi * min(t / steps, 1.0))) / 2
-
-
-def off_after(steps: float) -> Curve:
-    """Dropout for the first T steps, none from then on.
-
-    Args:
-        steps: T > 0.
-
-    Example:
-        >>> from thinnet import off_after
-        >>> [off_after(2)(t) for t in range(4)]
-        [1.0, 1.0, 0.0, 0.0]
-
-    References:
-        Z. Liu, Z. Xu, J. Jin, Z. Shen, T. Darrell, "Dropout Reduces Underfitting", 2023 (early dropout).
-    """
-    _positive("off_after", steps=steps)
-    return lambda t: float(t < steps)
-
-
-def on_after(steps: float) -> Curve:
-    """No dropout for the first T steps, all of it from then on.
-
-    Args:
-        steps: T > 0.
-
-    Example:
-        >>> from thinnet import on_after
-        >>> [on_after(2)(t) for t in range(4)]
-        [0.0, 0.0, 1.0, 1.0]
-
-    References:
-        Z. Liu, Z. Xu, J. Jin, Z. Shen, T. Darrell, "Dropout Reduces Underfitting", 2023 (late dropout).
-    """
-    _positive("on_after", steps=steps)
-    return lambda t: float(t >= steps)
+from thinnet.dropout import ConcreteDropout, DropoutLayer, WeightMask, weight_masks
+from thinnet.schedules._curves import Curve
 
 
 @dataclass(frozen=True)
@@ -154,8 +49,8 @@ class RateSchedule:
 
     Args:
         model: any module.
-        factor: f, of the number of steps: `curriculum`, `linear_ramp`, `cosine_ramp`, `off_after`, `on_after`, or any
-            function.
+        factor: f, of the number of steps: a curve of `tn.schedules` (`curriculum`, `linear_ramp`, `cosine_ramp`,
+            `off_after`, `on_after`), or any function.
         on: a glob over the names of the modules (of the weights under `DropConnect`) whose rates are set.
         levels: round f to multiples of 1/levels; None does not.
 
@@ -166,7 +61,7 @@ class RateSchedule:
         >>> import thinnet as tn
         >>> from torch import nn
         >>> model = nn.Sequential(tn.Dropout(0.5), nn.Linear(2, 2), nn.Dropout(0.2))
-        >>> schedule = tn.RateSchedule(model, tn.linear_ramp(10))
+        >>> schedule = tn.RateSchedule(model, tn.schedules.linear_ramp(10))
         >>> for _ in range(5):
         ...     schedule.step()  # after optimizer.step()
         >>> schedule.rates()
@@ -250,9 +145,3 @@ def _attribute(module: nn.Module) -> str | None:
     if isinstance(module, DropoutLayer | _DropoutNd):
         return None if isinstance(module, ConcreteDropout) else "p"
     return "dropout" if isinstance(module, nn.RNNBase | nn.MultiheadAttention) else None
-
-
-def _positive(curve: str, **settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"{curve}: `{name}` must be finite and > 0, got {value}.")

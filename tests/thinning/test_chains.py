@@ -3,7 +3,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import thinnet as tn
-from thinnet.dropout import Chain
+from thinnet.thinning import Chain
 
 
 class Gated(nn.Module):
@@ -135,7 +135,7 @@ def test_why_nodes_stay() -> None:
     averaging = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Conv2d(4, 2, 3)
     assert "averages over all batches (momentum=None)" in reason(*averaging)
     assert reason(a, nn.AvgPool1d(3, 1, 1), b) == "AvgPool1d '1' before it mixes neighbouring nodes"
-    assert reason(*tn.thin(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))) == "it is thin already"
+    assert reason(*tn.thin_(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)))) == "it is thin already"
     assert "SyncBatchNorm '1' before it does not keep nodes apart" in reason(a, nn.SyncBatchNorm(4), b)
     dropped = nn.Conv2d(1, 4, 3), nn.Dropout2d(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)
     assert reason(*dropped) == "BatchNorm2d '2' comes behind its dropout, not before"

@@ -36,7 +36,7 @@ def threshold(p: float | Tensor, *, name: str = "dropout: `p`") -> int | Tensor:
         ValueError: if p is outside [0, 1] or not a number.
 
     Example:
-        >>> from thinnet.dropout import threshold
+        >>> from thinnet._random import threshold
         >>> [threshold(p) for p in (0.0, 1 / 65536, 0.1, 0.5, 1.0)]
         [65536, 65535, 58982, 32768, 0]
         >>> threshold(1e-9), threshold(1 - 1e-9)
@@ -87,7 +87,7 @@ def keep_mask(
 
     Example:
         >>> import torch
-        >>> from thinnet.dropout import keep_mask
+        >>> from thinnet._random import keep_mask
         >>> keep_mask((2, 3), torch.tensor([[65536], [0]]))
         tensor([[ True,  True,  True],
                 [False, False, False]])

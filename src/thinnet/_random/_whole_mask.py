@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Generator, Tensor
 
-from thinnet.dropout._mask import LEVELS, random_words
+from thinnet._random._mask import LEVELS, random_words
 
 _MOST_HITS = 1 / 8
 """Hits an element, above which one more binary digit of the rate is cheaper."""
