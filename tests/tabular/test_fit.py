@@ -66,7 +66,7 @@ def test_an_interrupted_fit_is_usable(make_problem: Make) -> None:
     fitted = fit(problem, interrupt, n_rounds=3)
     assert fitted.interrupted
     assert len(fitted.leaderboard) < 8
-    assert np.isfinite(fitted.ensemble.outputs(problem.x_ND)[0]).all()
+    assert np.isfinite(fitted.ensemble.outputs(problem.x_ND.numpy())[0]).all()
 
 
 def test_an_interrupt_before_anything_is_usable_goes_on_to_the_caller(make_problem: Make) -> None:

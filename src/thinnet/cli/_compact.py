@@ -9,6 +9,7 @@ from thinnet.cli._errors import from_user, writing
 from thinnet.cli._model import beside, check_model, load_model
 from thinnet.cli._write import check_place, to_stdout
 
+
 def compact_model(folder: Path, out: Path | None, *, json: bool) -> None:
     """Write a saved model with its dead nodes removed to another folder."""
     check_model(folder)

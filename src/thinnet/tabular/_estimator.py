@@ -27,6 +27,7 @@ from thinnet.tabular.columns._target import Target, read_classes, read_numbers
 from thinnet.tabular.features._choose import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular.model._fit_record import FitRecord
 from thinnet.tabular.model._head import ClassHead, Head, NumberHead
+from thinnet.tabular.model._predictive_variance import Spread
 from thinnet.tabular.model._table_model import TableModel
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._folds import stratified_folds
@@ -156,6 +157,7 @@ class _ThinNet(FittedModel, ABC):
             notes.append("training was interrupted: this is the best found until then")
         self.record_ = FitRecord(
             target=str(getattr(y, "name", None) or "target"),
+            features=getattr(self, "feature_names_in_", None),
             facts=facts,
             notes=notes,
             held_out_score=head.score(fitted.oof_mean_NC, target.encoded),
@@ -332,7 +334,7 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
 
     def _read_target(self, y: Any) -> tuple[Target, Head]:
         target = read_numbers(y)
-        return target, NumberHead(target.mean, target.scale)
+        return target, NumberHead(target.mean, target.scale, Spread(0.0, 1.0))  # until held-out errors are known
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted numbers: (n,); with `return_std` a pair of them and their standard deviations.

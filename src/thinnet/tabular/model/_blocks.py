@@ -20,17 +20,24 @@ def _relu(z: Array) -> Array:
 
 def _silu(z: Array) -> Array:
     with np.errstate(over="ignore"):  # of a large negative z: the quotient is 0
-        return z / (1 + np.exp(-z))
+        powers = np.exp(-z)
+    powers += 1
+    return np.divide(z, powers, out=z)
 
 
 def _gelu(z: Array) -> Array:
     from scipy.special import erf  # no other activation needs scipy
 
-    return z * (erf(z * z.dtype.type(np.sqrt(0.5))) + 1) / 2
+    share: Array = (erf(z * z.dtype.type(np.sqrt(0.5))) + 1) / 2
+    return np.multiply(z, share, out=z)
 
 
-FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {"relu": _relu, "silu": _silu, "gelu": _gelu, "tanh": np.tanh}
-"""Each may overwrite what it is given."""
+def _tanh(z: Array) -> Array:
+    return np.tanh(z, out=z)
+
+
+FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {"relu": _relu, "silu": _silu, "gelu": _gelu, "tanh": _tanh}
+"""Each overwrites what it is given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +74,12 @@ class Block:
         # feature-major: the product reads and writes whole contiguous matrices
         h, last = x_ND.T[self.seen], len(self.weights) - 1
         for i, (w_kOI, b_kO) in enumerate(zip(self.weights, self.biases, strict=True)):
-            if i == 0:  # one product for all networks
-                h = (w_kOI.reshape(-1, w_kOI.shape[2]) @ h).reshape(*w_kOI.shape[:2], -1)
-            else:
-                h = w_kOI @ h
+            # the first layers of all networks are one product
+            h = w_kOI @ h if i else (w_kOI.reshape(-1, w_kOI.shape[2]) @ h).reshape(*w_kOI.shape[:2], -1)
             h += b_kO[:, :, None]
-            h = FUNCTIONS[self.activation](h) if i < last else h
+            if i < last:
+                for one in h:  # small enough for the processor's cache
+                    FUNCTIONS[self.activation](one)
         return h.transpose(0, 2, 1)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -49,8 +50,7 @@ def compact_model(model: TableModel) -> tuple[TableModel, CompactedTable]:
         )
 
     def latency(rows: int) -> tuple[float, float]:
-        calls: list[Callable[[], object]] = [lambda one=one: one.outputs_of(frame[:rows]) for one in (model, small)]
-        old, new = latencies(calls, seconds=_SECONDS)
+        old, new = latencies([partial(one.outputs_of, frame[:rows]) for one in (model, small)], seconds=_SECONDS)
         return old, new
 
     old, new = _arrays(before.blocks), _arrays(blocks)

@@ -93,9 +93,7 @@ def without_unread_inputs(network: Network) -> Network:
 
 
 def _networks(block: Block) -> list[Network]:
-    return [
-        Network(block.seen, [w[k] for w in block.weights], [b[k] for b in block.biases]) for k in range(len(block))
-    ]
+    return [Network(block.seen, [w[k] for w in block.weights], [b[k] for b in block.biases]) for k in range(len(block))]
 
 
 def _block(networks: list[Network], activation: Activation) -> Block:

@@ -44,11 +44,13 @@ class Ensemble:
 
 
 def _softmax(logits: Floats) -> Floats:
-    powers: Floats = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: Floats = powers / powers.sum(-1, keepdims=True)
+    return shares
 
 
 def _tempered(p_NC: Floats, temperature: float) -> Floats:
     """p^(1/T), renormalised."""
-    powers: Floats = np.maximum(p_NC, FLOOR) ** (1 / temperature)
-    return powers / powers.sum(-1, keepdims=True)
+    powers = np.maximum(p_NC, FLOOR) ** (1 / temperature)
+    tempered: Floats = powers / powers.sum(-1, keepdims=True)
+    return tempered

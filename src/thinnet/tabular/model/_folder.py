@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 import safetensors.numpy
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from thinnet._files import replacing_folder
 from thinnet.errors import ModelFolderError

@@ -31,7 +31,7 @@ class ClassHead:
         """The trained loss as the score that is shown: itself."""
         return loss
 
-    def score(self, mean_NC: Floats, y_N: NDArray[np.int64]) -> float:
+    def score(self, mean_NC: Floats, y_N: NDArray[Any]) -> float:
         """Log loss of probabilities for rows whose classes are known."""
         return float(-np.log(np.clip(mean_NC[np.arange(len(y_N)), y_N], 1e-15, None)).mean())
 
@@ -66,7 +66,7 @@ class NumberHead:
 
     mean: float
     scale: float
-    variance: Spread = Spread(0.0, 1.0)
+    variance: Spread
 
     def units(self, loss: float) -> float:
         """The trained loss, the mean square of standardised errors, as the RMSE in the target's units."""

@@ -63,9 +63,7 @@ def write_model(path: str | Path, model: TableModel, record: FitRecord, params: 
     for settings, numbers in parts:
         payload |= settings
         arrays |= numbers
-    card = Card(
-        library=__version__, estimator=model.head.estimator, params=to_plain(params), payload=to_plain(payload)
-    )
+    card = Card(library=__version__, estimator=model.head.estimator, params=to_plain(params), payload=to_plain(payload))
     return write_folder(path, card, arrays)
 
 

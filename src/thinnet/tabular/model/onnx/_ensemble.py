@@ -8,6 +8,7 @@ from thinnet.tabular.model._blocks import Activation, Block
 from thinnet.tabular.model._ensemble import FLOOR, Ensemble
 from thinnet.tabular.model.onnx._graph import Graph
 
+
 def mixed(graph: Graph, ensemble: Ensemble, encoded: str, width: int) -> tuple[str, str]:
     """Weighted mean and variance over networks of probabilities or outputs, (rows, C) of doubles each.
 
