@@ -4,14 +4,13 @@ import pickle
 from dataclasses import FrozenInstanceError, dataclass
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from thinnet import L1, L2, DropConnect, ElasticNet, GroupLasso, MaxNorm, NonNegative, UnitNorm, WeightDecay
-from thinnet.rule import Rule, broadcast, check_strength, group_norms, group_view, precise, stack_depth, stack_rules
+from thinnet.rule import Rule, stack_rules
 
 
 def test_a_sum_keeps_its_parts_in_order_and_flat() -> None:
@@ -105,19 +104,6 @@ def test_a_rule_survives_copies_and_pickles(rule: Rule) -> None:
     assert copy.deepcopy(rule) == rule == pickle.loads(pickle.dumps(rule))
 
 
-@pytest.mark.parametrize("value", [0, 3, 0.5, np.float32(0.5), np.float64(0.5), np.int64(3), math.inf], ids=repr)
-def test_a_strength_that_is_a_number_becomes_a_float(value: float) -> None:
-    strength = check_strength("L1", "strength", value)
-    assert type(strength) is float and strength == value
-
-
-def test_a_strength_that_is_a_tensor_becomes_floating_point() -> None:
-    assert check_strength("L1", "strength", torch.tensor([0, 2])).tolist() == [0.0, 2.0]
-    kept = torch.tensor([0.5], requires_grad=True)
-    assert check_strength("L1", "strength", kept) is kept
-    assert check_strength("L1", "strength", torch.zeros(0)).shape == (0,)
-
-
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
@@ -197,47 +183,6 @@ def test_a_stack_of_nothing_or_of_stacks_is_refused() -> None:
         stack_rules([])
     with pytest.raises(ValueError, match=r"L1\(strength=\[1\.0, 1\.0\]\) is of a stack already: `strength` must"):
         stack_rules([L1(1.0), L1(torch.ones(2))])
-
-
-def test_a_broadcast_strength_meets_the_leading_dimensions() -> None:
-    w = torch.zeros(2, 3, 4, dtype=torch.float16)
-    assert broadcast(0.5, w) == 0.5
-    assert broadcast(torch.tensor(0.5), w).shape == (1, 1, 1)
-    assert broadcast(torch.ones(2), w).shape == (2, 1, 1)
-    assert broadcast(torch.ones(2, 3, dtype=torch.float64), w).shape == (2, 3, 1)
-    assert broadcast(torch.ones(2, dtype=torch.float64), w).dtype == torch.float32
-    with pytest.raises(ValueError, match=r"a strength of shape \(3,\) acts on a stack .* got weights \(2, 3, 4\)"):
-        broadcast(torch.ones(3), w)
-
-
-def test_stack_depth_is_that_of_the_deepest_strength() -> None:
-    assert stack_depth() == stack_depth(0.5, torch.tensor(1.0)) == 0
-    assert stack_depth(0.5, torch.ones(2)) == 1
-
-
-@pytest.mark.parametrize(
-    ("given", "worked_in"),
-    [(torch.float16, torch.float32), (torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
-    ids=str,
-)
-def test_low_precision_is_worked_on_in_float32(given: torch.dtype, worked_in: torch.dtype) -> None:
-    assert precise(torch.ones(2, dtype=given)).dtype == worked_in
-    with pytest.raises(TypeError, match=r"rules act on floating-point weights, got torch\.complex64"):
-        precise(torch.ones(2, dtype=torch.complex64))
-
-
-def test_groups_and_their_norms() -> None:
-    w = torch.arange(2 * 3 * 4.0).reshape(2, 3, 2, 2)
-    rows, inside = group_view(w, "outputs", 0)
-    assert rows.shape == (2, 12)
-    torch.testing.assert_close(group_norms(rows, inside).flatten(), w.flatten(1).norm(dim=1))
-    columns, inside = group_view(w, "inputs", 0)
-    torch.testing.assert_close(group_norms(columns, inside).flatten(), w.transpose(0, 1).flatten(1).norm(dim=1))
-    members, inside = group_view(w, "outputs", 1)
-    torch.testing.assert_close(group_norms(members, inside).squeeze(-1), w.flatten(2).norm(dim=2))
-    assert group_view(torch.ones(5), "outputs", 0)[0].shape == (5, 1)
-    with pytest.raises(ValueError, match=r"by outputs needs weights of at least 1 dimensions, got shape \(\)"):
-        group_view(torch.tensor(1.0), "outputs", 0)
 
 
 def test_a_rule_that_declares_nothing_or_what_it_cannot_do_is_refused() -> None:

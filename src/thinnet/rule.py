@@ -1,4 +1,4 @@
-"""The contract of a rule: what penalties, decays, constraints and masks share, and tensor helpers for them."""
+"""The contract of a rule: what penalties, decays, constraints and masks share."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import dataclasses
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor
 
-Strength = float | Tensor
-"""A strength: one number, or a tensor whose dimensions are the leading (stack) dimensions of the weights it acts on."""
+from thinnet._strength import Strength, check_strength
 
 GroupedBy = Literal["elements", "outputs", "inputs", "members"]
 """Which weights a rule treats as one: each alone, those of an output (a row), of an input (a column), or of the groups
@@ -195,90 +193,12 @@ class Rules(Rule):
         return " + ".join(map(repr, self.rules))
 
 
-def check_strength(rule: str, field: str, value: object) -> Strength:
-    """The strength as a float or a floating-point tensor; one that is negative or not a number is refused by name."""
-    if isinstance(value, Tensor):
-        if value.is_complex() or value.dtype == torch.bool:
-            raise TypeError(f"{rule}: `{field}` must be a tensor of real numbers, got one of {value.dtype}.")
-        value = value if value.is_floating_point() else value.double()
-        lowest, allowed = float(value.detach().min()) if value.numel() else 0.0, bool((value >= 0).all())
-    elif isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{rule}: `{field}` must be a number or a tensor, got {value!r} ({type(value).__name__}).")
-    else:
-        value = lowest = float(value)
-        allowed = lowest >= 0
-    if not allowed:
-        raise ValueError(f"{rule}: `{field}` must be >= 0, got {lowest}.")
-    return value
-
-
 def check_finite(rule: Rule) -> None:
     """Refuse an infinite strength, by name."""
     for field, value in rule.strengths.items():
         finite = bool(torch.isfinite(value).all()) if isinstance(value, Tensor) else math.isfinite(value)
         if not finite:
             raise ValueError(f"{type(rule).__name__}: `{field}` must be finite, got {value}.")
-
-
-def precise(w: Tensor) -> Tensor:
-    """The weights in float32 or better: the precision that sums and steps are worked out in."""
-    if not w.is_floating_point():
-        raise TypeError(f"rules act on floating-point weights, got {w.dtype}.")
-    return w.to(torch.promote_types(w.dtype, torch.float32))
-
-
-def broadcast(strength: Strength, w: Tensor) -> Strength:
-    """The strength in a shape that broadcasts over the leading dimensions of `w`, in the precision of `precise(w)`."""
-    if not isinstance(strength, Tensor):
-        return strength
-    if strength.shape != w.shape[: strength.ndim]:
-        raise ValueError(
-            f"a strength of shape {tuple(strength.shape)} acts on a stack of weights {(*strength.shape, '...')}, "
-            f"got weights {tuple(w.shape)}."
-        )
-    strength = strength.to(device=w.device, dtype=torch.promote_types(w.dtype, torch.float32))
-    return strength.reshape(strength.shape + (1,) * (w.ndim - strength.ndim))
-
-
-def quotient(dividend: Strength, divisor: Tensor) -> Tensor:
-    """The quotient, rounded the same whether the dividend is a number or a tensor."""
-    # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
-    if not isinstance(dividend, Tensor):
-        dividend = torch.full((), dividend, dtype=divisor.dtype, device=divisor.device)
-    return dividend / divisor
-
-
-def stack_depth(*strengths: Strength) -> int:
-    """How many leading dimensions of the weights belong to the stack."""
-    return max((strength.ndim for strength in strengths if isinstance(strength, Tensor)), default=0)
-
-
-def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple[Tensor, tuple[int, ...]]:
-    """The weights `(*stack, out, in, ...)` as a view, and the dimensions of that view that lie inside one group.
-
-    Outputs are the first dimension after the stack's `depth`, inputs the second; every other one is inside the group.
-    """
-    needed = depth + (1 if by == "outputs" else 2)
-    if w.ndim < needed:
-        raise ValueError(
-            f"grouping by {by} needs weights of at least {needed} dimensions"
-            f"{f' ({depth} of them the stack)' if depth else ''}, got shape {tuple(w.shape)}."
-        )
-    inside = math.prod(w.shape[needed:])
-    return w.reshape(*w.shape[:needed], inside), (-1,) if by == "outputs" else (-3, -1)
-
-
-def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
-    """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
-    return roots(view.square().sum(inside, keepdim=True))
-
-
-def roots(squares: Tensor) -> Tensor:
-    """Square roots, for which `squares` may be used up; the gradient at zero is zero."""
-    if not squares.requires_grad:
-        return squares.sqrt_()
-    # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN
-    return squares.where(squares > 0, 1).sqrt() * (squares > 0)
 
 
 def stack_rules(rules: Sequence[Rule]) -> Rule:

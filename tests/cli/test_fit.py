@@ -215,7 +215,7 @@ def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest, err = process.communicate(timeout=60)
     assert "left" in seen
-    stopped = f"stopped early; the best model so far is saved in {out}; the same command with --resume goes on."
+    stopped = f"stopped early; the best model so far is saved in {out}; the same command with --resume continues."
     assert (process.returncode, err) == (130, f"thinnet: {stopped}\n")
     assert "no regularization" in rest and "next:" not in rest
     assert (out / "report.html").stat().st_size > 1_000_000
@@ -230,7 +230,7 @@ def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
 def test_resume_without_an_unfinished_training(thinnet, table: Path, tmp_path: Path) -> None:
     refused = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--resume").refused()
     assert refused == (
-        f"there is nothing to resume: {tmp_path / 'm.checkpoint'} does not exist. Leave --resume out to start anew."
+        f"there is nothing to resume: {tmp_path / 'm.checkpoint'} does not exist. Run without --resume to train anew."
     )
 
 
@@ -238,7 +238,7 @@ def test_an_unfinished_training_is_replaced_and_said_so(thinnet, table: Path, tm
     (tmp_path / "m.checkpoint").write_text("left over")
     ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m")
     assert ended.status == 0, ended.err
-    assert "m.checkpoint, is replaced (--resume would go on with it)" in ended.out
+    assert "m.checkpoint is discarded (--resume would continue it)" in ended.out
     assert not (tmp_path / "m.checkpoint").exists()
 
 

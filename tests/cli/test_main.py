@@ -2,10 +2,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import sparse
 
-from thinnet import __version__
+from thinnet import __version__, errors
 from thinnet.cli import _app
+from thinnet.cli._errors import one_line
+from thinnet.report import Curve
+from thinnet.tabular import ThinNetClassifier
 
 
 def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -65,12 +70,50 @@ def test_a_module_that_no_extra_brings_is_our_fault(thinnet, monkeypatch: pytest
     assert thinnet("fit").status == 1
 
 
-def test_our_fault_is_a_plea_and_the_traceback_stands_behind_debug(thinnet, monkeypatch: pytest.MonkeyPatch) -> None:
-    fails_with(monkeypatch, KeyError("oops"))
+@pytest.mark.parametrize("kind", [ValueError, TypeError, KeyError, AssertionError])
+def test_an_internal_error_says_so_and_shows_its_traceback_with_debug(
+    thinnet, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    fails_with(monkeypatch, kind("oops"))
     status, out, err = thinnet("fit")
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert "a fault of ours, not of your table: KeyError: 'oops'; please report it" in err
-    assert "Traceback" in thinnet("fit", "--debug").err
+    assert (status, out) == (1, "")
+    name = kind.__name__
+    message = f"thinnet: internal error in thinnet, please report: {name}: {one_line(kind('oops'))}"
+    assert err == f"{message}; rerun with --debug for the traceback\n"
+    for words in (["fit", "--debug"], ["--debug", "fit"]):
+        status, out, err = thinnet(*words)
+        assert (status, out) == (1, "")
+        assert "Traceback" in err and err.endswith(f"{message}\n")
+
+
+NAMED = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ThinnetError)]
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_an_error_named_by_thinnet_is_the_users(
+    thinnet, monkeypatch: pytest.MonkeyPatch, kind: type[errors.ThinnetError]
+) -> None:
+    fails_with(monkeypatch, kind("one line,\n two"))
+    assert thinnet("fit").refused() == "one line, two"
+    status, _, err = thinnet("fit", "--debug")
+    assert (status, "Traceback" in err) == (2, True)
+
+
+def test_what_a_data_validation_refuses_is_the_users() -> None:
+    for x, kind, says in [
+        (np.zeros((0, 2)), errors.DataError, "Found array with 0 sample"),
+        (np.array([[np.inf], [1.0]]), errors.DataError, "contains infinity"),
+        (sparse.csr_array(np.eye(2)), errors.CellTypeError, "Sparse data was passed"),
+    ]:
+        with pytest.raises(kind, match=says):
+            ThinNetClassifier().fit(x, [0, 1])
+
+
+def test_what_another_part_of_thinnet_raises_is_an_internal_error(thinnet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="curve 'x': epochs, train and held_out must have one length") as caught:
+        Curve("x", [1], [], [], 1)
+    fails_with(monkeypatch, caught.value)
+    assert thinnet("fit").status == 1
 
 
 def test_debug_by_environment(thinnet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,13 +127,30 @@ def test_ctrl_c_outside_training(thinnet, monkeypatch: pytest.MonkeyPatch) -> No
     assert thinnet("fit") == (130, "", "thinnet: stopped; nothing is half-written.\n")
 
 
-def test_help_imports_neither_torch_nor_pandas() -> None:
-    # the package's own __init__ brings torch; what counts here is that the command line does not
+@pytest.mark.parametrize(
+    ("words", "status", "err"),
+    [
+        (["--help"], 0, ""),
+        (["fit", "--help"], 0, ""),
+        (["--version"], 0, ""),
+        (["fiit"], 2, "No such command 'fiit'"),
+        (["predict", "m", "t.csv", "--outt", "x"], 2, "No such option: --outt"),
+        (["fit", "nowhere.csv", "--target", "y", "--out", "m"], 2, "there is no file nowhere.csv"),
+    ],
+)
+def test_help_and_refusals_import_nothing_heavy(words: list[str], status: int, err: str, tmp_path: Path) -> None:
     code = (
-        "import sys, types; room = types.ModuleType('thinnet'); room.__path__ = [sys.argv[1]]; "
-        "sys.modules['thinnet'] = room; from thinnet.cli import run; status = run(['fit', '--help']); "
-        "heavy = {'torch', 'pandas', 'sklearn', 'plotly'} & set(sys.modules); sys.exit(str(heavy) if heavy else status)"
+        "import sys; from thinnet.cli import run; status = run(sys.argv[1:]); "
+        "heavy = {'torch', 'numpy', 'pandas', 'sklearn', 'plotly'} & {*sys.modules}; "
+        "sys.exit(str(heavy) if heavy else status)"
     )
-    source = str(Path(_app.__file__).parents[1])
-    ended = subprocess.run([sys.executable, "-c", code, source], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    command = [sys.executable, "-c", code, *words]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert ended.returncode == status, ended.stderr
+    assert err in ended.stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+def test_a_seed_that_no_generator_takes_is_refused(thinnet, seed: str) -> None:
+    line = thinnet("fit", "t.csv", "--target", "y", "--out", "m", "--seed", seed).refused()
+    assert "Invalid value for '--seed'" in line

@@ -63,7 +63,7 @@ def test_the_columns_a_model_its_pages_and_the_next_command(thinnet, without_spe
     assert (ended.status, ended.err) == (0, "")
     assert "choosing features: 6 networks" in ended.out
     assert "2 of 6 columns are enough: " in ended.out
-    rows = [line.split("│")[1:4] for line in ended.out.split("leaves at")[1].splitlines() if line.startswith("│")]
+    rows = [line.split("│")[1:4] for line in ended.out.split("pruned at")[1].splitlines() if line.startswith("│")]
     assert {name.strip() for name, _, chosen in rows if chosen.strip() == "yes"} == set(MATTER)
     strengths = [float(left) if left.strip() != "never" else np.inf for _, left, _ in rows]
     assert strengths == sorted(strengths, reverse=True) and len(rows) == 6
@@ -169,7 +169,7 @@ def test_ctrl_c_while_columns_are_chosen_writes_nothing(without_spend: Path, tmp
 def test_ctrl_c_while_networks_train_keeps_the_choice_and_goes_on(without_spend: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     words, status, err = stopped_at("training", without_spend, out, 8)
-    stopped = f"stopped early; the best model so far is saved in {out}; the same command with --resume goes on."
+    stopped = f"stopped early; the best model so far is saved in {out}; the same command with --resume continues."
     assert (status, err) == (130, f"thinnet: {stopped}\n")
     first = tabular.load(out)
     assert (out / "path.html").exists()

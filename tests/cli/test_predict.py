@@ -108,7 +108,7 @@ def test_an_out_that_is_not_ours_is_refused(thinnet, model: Path, table: Path, n
         place.write_text("mine,too\n1,2\n")
     before = None if place.is_dir() else place.read_bytes()
     line = thinnet("predict", model, table, "--out", place).refused()
-    assert line == f"{place} exists and is no table of predictions: name another file, or remove it."
+    assert line == f"{place} exists and is not a table of predictions: name another file, or remove it."
     assert place.is_dir() or place.read_bytes() == before
 
 
@@ -119,7 +119,8 @@ def test_predictions_of_ours_are_replaced(thinnet, model: Path, table: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("p.xlsx", "is no format of ours"), ("nowhere/p.csv", "there is no folder"), ("p", "no suffix")]
+    ("name", "says"),
+    [("p.xlsx", "the suffix '.xlsx' is not supported"), ("nowhere/p.csv", "there is no folder"), ("p", "no suffix")],
 )
 def test_an_out_that_cannot_be_is_refused(thinnet, model: Path, table: Path, name: str, says: str) -> None:
     assert says in thinnet("predict", model, table, "--out", table.parent / name).refused()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+import thinnet as tn
+from thinnet.search._task import Settings, Task
+
+INPUTS = tn.Plan({"0.weight": tn.GroupLasso(1.0, by="inputs")})
 
 
 @dataclass(frozen=True)
@@ -62,3 +69,43 @@ def convolutional() -> nn.Module:
 
 def gradient_descent(lr: float) -> Callable[..., Optimizer]:
     return lambda parameters: torch.optim.SGD(parameters, lr=lr)
+
+
+def exact(plan: tn.Plan, **more: object) -> tn.RegularizationPath:
+    """The path of a linear model, every point at its optimum."""
+    problem = regression()
+    settings = {"direction": "down", "polish": problem.loss, **more}
+    return tn.path(linear, plan, None, problem.losses, **settings)
+
+
+def task(make_model: Callable[[], nn.Module], plan: object, **more: object) -> Task:
+    """A task on the small regression, trained at a rate of 0.1."""
+    problem = regression()
+    common = {"fit": problem.fit, "evaluate": problem.losses, "make_optimizer": gradient_descent(0.1)}
+    return Task(make_model, plan, **{**common, "polish": None, "example_inputs": None, **more})
+
+
+def settings(**more: object) -> Settings:
+    common = {"direction": "up", "strengths": None, "n_strengths": 5, "eps": 0.1, "rounds": 4, "first_rounds": 10}
+    return Settings(**{**common, "patience": 1, "refit": 0, "average": 0.0, **more})
+
+
+def point(strength: float, losses: list[float], **more: object) -> tn.Point:
+    """A point of a linear model of four weights, the first two of which are left."""
+    state = {"weight": torch.tensor([[2.0, -1.0, 0.0, 0.0]])}
+    common = {
+        "rounds": 3,
+        "nonzero": 2,
+        "weights": 4,
+        "alive": {"weight": torch.tensor([True, True, False, False])},
+        "norm": math.sqrt(5.0),
+        "diverged": False,
+        "recipe": None,
+        "state": partial(dict, state),
+        "make_model": four_weights,
+    }
+    return tn.Point(strength=strength, losses=torch.tensor(losses, dtype=torch.float64), **{**common, **more})
+
+
+def four_weights() -> nn.Module:
+    return nn.Linear(4, 1, bias=False)

@@ -3,7 +3,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor
 
-SMALL = {"n_mixes": 3, "cv": 2, "hidden": (32,), "max_steps": 150, "random_state": 0}
+SMALL = {"n_mixes": 3, "n_rounds": 2, "cv": 2, "hidden": (32,), "max_steps": 80, "time_limit": None, "random_state": 0}
+"""As few and as short trainings as pass the checks that ask for accuracy."""
 
 
 @pytest.mark.slow

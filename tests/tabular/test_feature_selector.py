@@ -306,7 +306,7 @@ def test_only_yes_or_no_is_understood(kind: type) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_path")
-@parametrize_with_checks([kind(**SMALL | {"hidden": (32,), "max_steps": 150, "cv": 2})
+@parametrize_with_checks([kind(**SMALL | {"hidden": (32,), "max_steps": 80, "cv": 2})
                           for kind in (ThinNetClassifier, ThinNetRegressor)])  # fmt: skip
 def test_scikit_learn_conventions(estimator: Any, check: Any) -> None:
     check(estimator)

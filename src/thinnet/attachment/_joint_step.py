@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.attachment._metric import Metric
 from thinnet.plan import JointBinding
-from thinnet.rule import precise
 
 
 def joint_step_(joint: JointBinding, metrics: Mapping[str, Metric]) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength
 from thinnet.constraints import Constraint, MaxNorm
 from thinnet.penalties import L1, L2, Decay, WeightDecay, WeightPenalty
-from thinnet.rule import Strength
 
 _SINGLE = (torch.float32, torch.float64)
 _NEAR = 0.98

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from thinnet.rule import Strength
+from thinnet._strength import Strength
 
 State = dict[str, Any]
 

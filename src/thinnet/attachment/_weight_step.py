@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength, stack_depth
 from thinnet.attachment._kernels import Scratch, add_gradient_, decay_, project_, prox_
 from thinnet.attachment._metric import Metric
 from thinnet.plan import Binding, StepOrder
-from thinnet.rule import Rule, Strength, stack_depth
+from thinnet.rule import Rule
 
 BLOCK = 2**18
 """Elements a block and thread: temporaries that stay in a CPU's cache cost a fraction of what others do."""

@@ -1,4 +1,4 @@
-"""The command line: thinnet fit, predict and demo."""
+"""The command line: thinnet fit, path, predict, compact, export and demo."""
 
 from thinnet.cli._main import main, run
 

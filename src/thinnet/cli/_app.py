@@ -1,4 +1,4 @@
-"""The commands and their options; the work is imported when a command runs, so that --help comes at once."""
+"""The commands and their options; each imports its work when it runs, so that --help needs neither torch nor pandas."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, alone on stdout.")]
-Model = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that thinnet fit wrote.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, everything else on stderr.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of a model saved by thinnet fit.", show_default=False)
+]
 TimeLimit = Annotated[float, typer.Option(min=1.0, help="Seconds to train.", metavar="SECONDS")]
-Seed = Annotated[int, typer.Option(min=0, help="Starts the same networks; how far they get depends on the time.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed. Results also depend on --time-limit.")]
 
 
 class Task(StrEnum):
@@ -28,16 +29,29 @@ class Task(StrEnum):
 Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
 ]
-Target = Annotated[str, typer.Option(help="The column to predict.", metavar="COL")]
-AskedTask = Annotated[Task, typer.Option(help="auto looks at the target.")]
-Test = Annotated[Path | None, typer.Option(help="A table with the same columns to score at the end.", metavar="TABLE")]
-Polish = Annotated[bool, typer.Option("--polish", help="Take the noise out of networks with zeros, at full batch.")]
-Refit = Annotated[bool, typer.Option("--refit", help="Train what has zeros on without the penalty that made them.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was stopped or killed.")]
+Target = Annotated[str, typer.Option(help="Name of the column to predict.", metavar="COL")]
+AskedTask = Annotated[Task, typer.Option(help="auto decides by the values of the target.")]
+Test = Annotated[
+    Path | None,
+    typer.Option(
+        help="Report the score on this table, used for neither training nor model selection.", metavar="TABLE"
+    ),
+]
+Polish = Annotated[
+    bool, typer.Option("--polish", help="Finish sparse networks with full-batch steps, so that more weights are zero.")
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Fine-tune sparse networks without the sparsity penalty, keeping their zeros (relaxed lasso).",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted training from its checkpoint.")]
 
 
 def command() -> Any:
-    """The click command that runs them all."""
+    """The click command of the whole command line."""
     return typer.main.get_command(app)
 
 
@@ -56,8 +70,11 @@ def thinnet(
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; works after a command, too.")
+    ] = False,
 ) -> None:
-    """Train networks that generalize on your table, and see what regularization did."""
+    """Train regularized neural networks on a table, and see what regularization did."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), nl=False)
 
@@ -75,27 +92,16 @@ def fit(
     refit: Refit = False,
     resume: Resume = False,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Train regularized networks on TABLE and save the best of them.
+    """Train regularized networks on TABLE and save an ensemble of the best.
 
-    Dropout, L1, L2, group lasso, max-norm and their mixes are tried at many strengths at once; the networks that do
-    best on rows they never saw predict together.
+    Networks with dropout, L1, L2, group lasso, max-norm and combinations of them at many strengths are trained side by
+    side; the ensemble is selected by its error on held-out rows.
     """
     from thinnet.cli._fit import fit_table
 
-    fit_table(
-        table,
-        target,
-        out,
-        time_limit=time_limit,
-        task=task.value,
-        test=test,
-        seed=seed,
-        resume=resume,
-        json=json,
-        settings={"polish": polish, "refit": refit},
-    )
+    settings = {"time_limit": time_limit, "random_state": seed, "polish": polish, "refit": refit}
+    fit_table(table, target, out, task=task.value, test=test, resume=resume, json=json, settings=settings)
 
 
 @app.command()
@@ -111,28 +117,18 @@ def path(
     refit: Refit = False,
     resume: Resume = False,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """See which columns of TABLE it takes to predict, and save a model of those alone.
+    """Select the columns of TABLE that predict the target, and save a model of those alone.
 
-    A penalty on every column goes from weak to strong, and column after column
-    leaves the network. The strongest one that does about as well as the best on
-    rows it never saw says which columns stay; networks are then trained on them.
+    A group penalty on the weights of each column is increased step by step, which prunes
+    column after column. The highest strength whose held-out error is within one standard error
+    of the lowest selects the columns; networks are then trained on them.
     """
     from thinnet.cli._fit import fit_table
 
-    fit_table(
-        table,
-        target,
-        out,
-        time_limit=time_limit,
-        task=task.value,
-        test=test,
-        seed=seed,
-        resume=resume,
-        json=json,
-        settings={"select_features": True, "polish": polish, "refit": refit},
-    )
+    settings = {"time_limit": time_limit, "random_state": seed, "polish": polish, "refit": refit}
+    settings |= {"select_features": True}
+    fit_table(table, target, out, task=task.value, test=test, resume=resume, json=json, settings=settings)
 
 
 @app.command()
@@ -143,15 +139,14 @@ def predict(
         typer.Argument(metavar="TABLE", help="A table with the columns of the training table.", show_default=False),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Write there, in the format of the suffix; else CSV to stdout.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Output file, in the format of its suffix; without it, CSV on stdout.", metavar="FILE"),
     ] = None,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
     """Predict every row of TABLE with a saved model.
 
-    Classification gives the predicted class and a probability for each, regression the prediction and its standard
-    deviation.
+    A classifier gives the class and the probability of each class, a regressor the mean and its standard deviation.
     """
     from thinnet.cli._predict import predict_table
 
@@ -163,18 +158,14 @@ def compact(
     model: Model,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the smaller model; else DIR-compact beside it.", metavar="DIR2", show_default=False
-        ),
+        typer.Option(help="Folder for the smaller model; without it, DIR-compact.", metavar="DIR2", show_default=False),
     ] = None,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Make a saved model smaller: the same predictions without the nodes that regularization made unnecessary.
+    """Make a saved model smaller without changing its predictions.
 
-    Nodes whose weights are exactly zero go, and inputs that a network does not
-    read. The model in DIR stays as it is, unless --out names that very folder:
-    then it is replaced in one step.
+    Neurons whose weights are all exactly zero and inputs that no network uses are removed. The
+    model in DIR is unchanged, unless --out names that folder: it is then replaced in one step.
     """
     from thinnet.cli._compact import compact_model
 
@@ -187,21 +178,22 @@ def export(
     form: Annotated[str, typer.Option("--format", help="onnx.", metavar="FORMAT")] = "onnx",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write there; else DIR.onnx beside the folder.", metavar="FILE", show_default=False),
+        typer.Option(help="Output file; without it, DIR.onnx.", metavar="FILE", show_default=False),
     ] = None,
     dates_as_days: Annotated[
         bool,
-        typer.Option("--dates-as-days", help="Take columns of dates as days since 1970-01-01, else they are refused."),
+        typer.Option(
+            "--dates-as-days", help="Take columns of dates as days since 1970-01-01; without it, they are refused."
+        ),
     ] = False,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """Write a saved model, preprocessing included, as one file for any runtime.
+    """Write a saved model with its preprocessing as one ONNX file.
 
-    An ONNX file takes the columns of a table as they are: numbers as float64, NaN
-    where missing, and categories as text, empty where missing. It is run beside
-    the model on made-up rows first, and must predict the same. A model that
-    thinnet compact made smaller gives a smaller file.
+    The inputs of the file are the columns of the table: numbers as float64, NaN where missing,
+    and categories as text, empty where missing. The file is run beside the model on synthetic
+    rows before it is kept, and must predict the same. A model made smaller by thinnet compact
+    gives a smaller file.
     """
     from thinnet.cli._export import export_model
 
@@ -215,9 +207,8 @@ def demo(
     ),
     seed: Seed = 0,
     json: Json = False,
-    debug: Debug = False,
 ) -> None:
-    """See on bundled data how a network memorises and what regularization does about it, in about a minute."""
+    """See on bundled data how a network overfits and what regularization does about it, in about a minute."""
     from thinnet.cli._demo import run_demo
 
     run_demo(out, seed=seed, json=json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from thinnet.cli._errors import from_user, writing
+from thinnet.cli._errors import writing
 from thinnet.cli._model import beside, check_model, load_model
 from thinnet.cli._write import check_place, to_stdout
 
@@ -16,16 +16,14 @@ def compact_model(folder: Path, out: Path | None, *, json: bool) -> None:
     place = beside(folder, "-compact") if out is None else out
 
     from thinnet import tabular
-    from thinnet.cli._closing import to_json
+    from thinnet.cli._json import to_json
 
-    with from_user():
-        tabular.check_destination(place)
+    tabular.check_destination(place)
     check_place(place)
     model = load_model(folder)
     before = tabular.size_of(folder)
-    with from_user():
-        small, report = model.compact()
-    with from_user(), writing(place):
+    small, report = model.compact()
+    with writing(place):
         small.save(place)
     after = tabular.size_of(place)
     if json:

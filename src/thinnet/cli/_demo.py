@@ -1,4 +1,4 @@
-"""thinnet demo: a network that memorises, and what regularization does about it, on bundled data."""
+"""thinnet demo: an overfitting network and regularized ones on bundled data."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from thinnet.cli._train import Job, check_out, console, train
 from thinnet.cli._write import write_table
 
 ROWS = 100
-"""Training rows: few, so that memorising is easy."""
+"""Training rows: few, so that a network without regularization overfits."""
 SECONDS = 40.0
-SETTINGS = {"n_bins": 0, "n_waves": 0}
-"""Grey values from 0 to 16 need no encoding, and the first layer is far narrower without."""
+SETTINGS = {"time_limit": SECONDS, "n_bins": 0, "n_waves": 0}
+"""Parameters of the estimator; grey values from 0 to 16 need no encoding, and the first layer is narrower without."""
 
 
 def run_demo(out: Path, *, seed: int, json: bool) -> None:
-    """Fit on few of the bundled handwritten digits, score on the others, write the model and the report."""
+    """Train on a few of scikit-learn's handwritten digits, score on the others, write the model and the report."""
     check_out(out)
     x, y = load_digits(return_X_y=True, as_frame=True)
     y = pd.Series(y, name="digit")
@@ -32,7 +32,8 @@ def run_demo(out: Path, *, seed: int, json: bool) -> None:
         soft_wrap=True,
     )
     unseen = out / "unseen.csv"
-    job = Job(train_x, train_y, "classification", out, SECONDS, seed, (test_x, test_y), json, SETTINGS)
+    settings = {**SETTINGS, "random_state": seed}
+    job = Job(train_x, train_y, "classification", out, settings, test=(test_x, test_y), json=json)
     train(job, printer)
     write_table(test_x.assign(digit=test_y), unseen)
     printer.print(f"next: thinnet predict {shlex.quote(str(out))} {shlex.quote(str(unseen))}", soft_wrap=True)

@@ -21,15 +21,6 @@ class Stopped(Exception):
 
 
 @contextmanager
-def from_user() -> Iterator[None]:
-    """Turn an error about what the user gave, by its type, into an `InputError`; let any other pass."""
-    try:
-        yield
-    except ThinnetError as error:
-        raise InputError(one_line(error)) from error
-
-
-@contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what keeps `path` from being written into an `InputError` that says so."""
     try:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from thinnet.cli._errors import InputError, from_user, one_line, writing
+from thinnet.cli._errors import InputError, one_line, writing
 from thinnet.cli._model import beside, check_model, load_model
-from thinnet.cli._write import check_place, to_stdout
+from thinnet.cli._write import check_output_file, to_stdout
 
 SUFFIX = ".onnx"
 PRODUCER = "thinnet"
@@ -22,11 +22,11 @@ def export_model(folder: Path, form: str, out: Path | None, *, dates_as_days: bo
     check_model(folder)
     place = beside(folder, SUFFIX) if out is None else out
     try:
-        check_target(place)
+        check_output(place)
         model = load_model(folder)
-        from thinnet.cli._closing import to_json
+        from thinnet.cli._json import to_json
 
-        with from_user(), writing(place):
+        with writing(place):
             written = model.export_onnx(place, dates="days" if dates_as_days else "refuse")
     except ModuleNotFoundError as error:
         if error.name not in EXTRA:
@@ -47,27 +47,25 @@ def check_format(form: str) -> None:
             "--format onnx, which holds both."
         )
     if form != "onnx":
-        raise InputError(f"{form!r} is no format of ours: use --format onnx.")
+        raise InputError(f"unsupported --format {form!r}; supported: onnx.")
 
 
-def check_target(out: Path) -> None:
-    """Refuse an output file that stands for something else, or that cannot be written."""
+def check_output(out: Path) -> None:
+    """Refuse an output file that is not named .onnx, stands for something else, or cannot be written."""
     from thinnet.compaction.export import required
 
     (onnx,) = required("onnx")
     if out.suffix.lower() != SUFFIX:
         raise InputError(f"{out}: {out.suffix or 'no suffix'} is no ONNX file: name it {out.stem}{SUFFIX}.")
-    if out.exists():
+
+    def is_ours(path: Path) -> bool:
         try:
-            ours = not out.is_dir() and onnx.load(out, load_external_data=False).producer_name == PRODUCER
+            return bool(onnx.load(path, load_external_data=False).producer_name == PRODUCER)
         # whatever it is, it is not ours
         except Exception:
-            ours = False
-        if not ours:
-            raise InputError(f"{out} exists and is no model that thinnet exported: name another file, or remove it.")
-    check_place(out)
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it first.")
+            return False
+
+    check_output_file(out, is_ours, "a model that thinnet exported")
 
 
 def described(written: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from thinnet._suggest import suggestion
-from thinnet.cli._errors import InputError, from_user
+from thinnet.cli._errors import InputError
 
 
 def check_model(folder: Path) -> None:
@@ -22,8 +22,7 @@ def load_model(folder: Path) -> Any:
     check_model(folder)
     from thinnet import tabular
 
-    with from_user():
-        return tabular.load(folder)
+    return tabular.load(folder)
 
 
 def beside(folder: Path, suffix: str) -> Path:

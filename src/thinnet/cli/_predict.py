@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from thinnet.cli._errors import InputError, from_user
-from thinnet.cli._fit import check_columns
+from thinnet.cli._column_names import check_columns
+from thinnet.cli._errors import InputError
 from thinnet.cli._model import check_model
 from thinnet.cli._read import read_table, suffix
-from thinnet.cli._write import check_place, to_stdout, write_table
+from thinnet.cli._write import check_output_file, to_stdout, write_table
 
 OURS = "prediction"
 """The first column of every table of predictions."""
@@ -17,22 +17,21 @@ OURS = "prediction"
 def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) -> None:
     """Predict a table's rows with a saved model, to a file or to stdout."""
     if out is not None:
-        check_target(out)
+        suffix(out)
+        check_output_file(out, is_table_of_predictions, "a table of predictions")
     check_model(folder)
     frame = read_table(table)
 
     from thinnet.tabular import read_model
 
-    with from_user():
-        model = read_model(folder)
+    model = read_model(folder)
     names = model.schema.names if model.schema.labels == "text" else list(frame.columns)
     check_columns(frame, names, table)
-    with from_user():
-        predictions = model.table(frame[names])
+    predictions = model.table(frame[names])
     if out is not None:
         write_table(predictions, out)
     if json:
-        from thinnet.cli._closing import to_json
+        from thinnet.cli._json import to_json
 
         found = {"model": str(folder), "out": None if out is None else str(out), "rows": len(predictions)}
         rows = {} if out is not None else {"predictions": predictions.to_dict("records")}
@@ -43,16 +42,9 @@ def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) ->
         print(f"{len(predictions):,} predictions: {out}")
 
 
-def check_target(out: Path) -> None:
-    """Refuse an output file that stands for something else, or that cannot be written."""
-    suffix(out)
-    if out.exists():
-        try:
-            ours = not out.is_dir() and read_table(out).columns[0] == OURS
-        except InputError:
-            ours = False
-        if not ours:
-            raise InputError(f"{out} exists and is no table of predictions: name another file, or remove it.")
-    check_place(out)
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it first.")
+def is_table_of_predictions(path: Path) -> bool:
+    """Whether a file is a table that thinnet predict wrote."""
+    try:
+        return bool(read_table(path).columns[0] == OURS)
+    except InputError:
+        return False

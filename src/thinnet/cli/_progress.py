@@ -1,4 +1,4 @@
-"""Progress of a fit: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a fit: a bar on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def lines(console: Console) -> Callback:
 
 
 def state(progress: tabular.Progress) -> str:
-    """Members alive, best score and time left."""
+    """Number of networks in training, best held-out score and time left."""
     best = "" if progress.best is None else f"best {number(progress.best)}, "
     left = f"{max(progress.left, 0):.0f} s left" if math.isfinite(progress.left) else "no time limit"
     count = f"{progress.members} network{'' if progress.members == 1 else 's'}, " if progress.members else ""

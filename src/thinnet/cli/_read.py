@@ -1,12 +1,11 @@
-"""Tables from files, by suffix; what cannot be read is refused by name."""
+"""Read a table from a CSV, TSV, Parquet or Feather file."""
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thinnet._suggest import listed, suggestion
+from thinnet._suggest import suggestion
 from thinnet.cli._errors import InputError
 
 if TYPE_CHECKING:
@@ -20,11 +19,12 @@ FORMATS = (*TEXT, *ARROW)
 
 
 def suffix(path: Path) -> str:
-    """Which of the formats the path's name says it is."""
+    """The file format by the path's suffix."""
     for known in sorted(FORMATS, key=len, reverse=True):
         if path.name.lower().endswith(known):
             return known
-    raise InputError(f"{path}: {path.suffix or 'no suffix'} is no format of ours; use {', '.join(FORMATS)}.")
+    found = f"the suffix {path.suffix!r} is not supported" if path.suffix else "the name has no suffix"
+    raise InputError(f"{path}: {found}; supported: {', '.join(FORMATS)}.")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -60,19 +60,3 @@ def check_file(path: Path) -> None:
             raise InputError(f"{path} is empty (0 bytes).")
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}.") from error
-
-
-def check_names(path: Path, names: list[str]) -> None:
-    """Refuse a table that has one column name twice."""
-    twice = [name for name, times in Counter(names).items() if times > 1 and name]
-    if twice:
-        raise InputError(
-            f"{path} has the column {listed(twice[:5], 'and')} more than once: rename or remove the other."
-        )
-
-
-def column(frame: pd.DataFrame, name: str, path: Path) -> pd.Series:
-    """One column of a table, or an error that names the near misses."""
-    if name not in frame.columns:
-        raise InputError(f"{path} has no column {name!r}. {suggestion(name, map(str, frame.columns))}".rstrip())
-    return frame[name]

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import feather, parquet
 
+from thinnet.cli._column_names import check_names
 from thinnet.cli._errors import InputError, one_line
-from thinnet.cli._read import check_names
 
 
 def read_arrow(path: Path) -> pd.DataFrame:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from thinnet.cli._column_names import check_names
 from thinnet.cli._errors import InputError, one_line
-from thinnet.cli._read import check_names
 
 MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Feather", b"PK\x03\x04": "a zip or Excel file", b"%PDF": "PDF"}
 NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}

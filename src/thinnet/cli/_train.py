@@ -1,9 +1,9 @@
-"""Fit, save, report and say so: what fit and demo share."""
+"""Train an estimator, save it, write its report and print the results: shared by fit, path and demo."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +11,33 @@ import pandas as pd
 from rich.console import Console
 
 from thinnet import tabular
-from thinnet.cli._closing import closing_table, to_json
-from thinnet.cli._columns import columns_summary, tell_columns, write_columns
-from thinnet.cli._errors import InputError, Stopped, from_user, writing
+from thinnet.cli._errors import InputError, Stopped, writing
+from thinnet.cli._feature_table import features_summary, print_features, write_feature_report
+from thinnet.cli._json import to_json
+from thinnet.cli._leaderboard_table import leaderboard_table
 from thinnet.cli._progress import shown
 from thinnet.cli._score import Task, class_scores, number_scores
 from thinnet.cli._write import check_place, to_stdout
 from thinnet.report import finding, number
 
 WIDE = 120
-"""Columns of text where no terminal says how many it has."""
+"""Width of the output in characters where there is no terminal."""
 NOTES = 5
-"""Notes on the screen; all are in the report."""
+"""Most notes on the screen; all are in the report."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to train on, and where the model goes.
+    """A training: its data, the parameters of its estimator and the folder of its model.
 
     Args:
         x: the training columns.
         y: the target, named.
         task: what to predict.
         out: the model's folder.
-        time_limit: seconds.
-        seed: makes it repeatable.
+        settings: parameters of the estimator.
         test: columns and target to score at the end, if any.
         json: whether stdout is for JSON alone.
-        settings: further parameters of the estimator.
         checkpoint: the file that keeps the unfinished training, if any.
     """
 
@@ -46,29 +45,26 @@ class Job:
     y: pd.Series
     task: Task
     out: Path
-    time_limit: float
-    seed: int
-    test: tuple[pd.DataFrame, pd.Series] | None
-    json: bool
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
+    test: tuple[pd.DataFrame, pd.Series] | None = None
+    json: bool = False
     checkpoint: Path | None = None
 
 
 def console(json: bool) -> Console:
-    """Where text for people goes."""
+    """The console for text for people: stderr if stdout is for JSON."""
     printer = Console(stderr=json, markup=False, highlight=False)
     return printer if printer.is_terminal else Console(stderr=json, markup=False, highlight=False, width=WIDE)
 
 
 def check_out(out: Path) -> None:
     """Refuse, before training, a folder that is not ours or cannot be written."""
-    with from_user():
-        tabular.check_destination(out)
+    tabular.check_destination(out)
     check_place(out)
 
 
 def train(job: Job, printer: Console) -> None:
-    """Fit, save, write the report and print the closing table.
+    """Fit, save, write the report and print the results.
 
     Args:
         job: what to train.
@@ -80,16 +76,9 @@ def train(job: Job, printer: Console) -> None:
     kind = tabular.ThinNetClassifier if job.task == "classification" else tabular.ThinNetRegressor
     stopped = False
     with shown(printer) as callback:
-        model = kind(
-            time_limit=job.time_limit,
-            random_state=job.seed,
-            callback=callback,
-            checkpoint=job.checkpoint,
-            **job.settings,
-        )
+        model = kind(callback=callback, checkpoint=job.checkpoint, **job.settings)
         try:
-            with from_user():
-                model.fit(job.x, job.y)
+            model.fit(job.x, job.y)
         except KeyboardInterrupt as error:
             if not hasattr(model, "notes_"):
                 raise Stopped(
@@ -97,27 +86,27 @@ def train(job: Job, printer: Console) -> None:
                 ) from error
             stopped = True
     report = save(model, job.out)
-    page = write_columns(model, job.out) if model.select_features else None
+    page = write_feature_report(model, job.out) if model.select_features else None
     scores = test_scores(model, job)
     if job.json:
-        columns = {} if page is None else columns_summary(model, page)
-        to_stdout(to_json(summary(model, job, report, scores, stopped) | columns) + "\n")
-    tell(model, job, report, scores, printer)
+        features = {} if page is None else features_summary(model, page)
+        to_stdout(to_json(summary(model, job, report, scores, stopped) | features) + "\n")
+    print_results(model, job, report, scores, printer)
     if page is not None:
-        tell_columns(model, page, printer)
+        print_features(model, page, printer)
     if stopped:
         then = "; ".join(filter(None, [f"the best model so far is saved in {job.out}", resume(job)]))
         raise Stopped(f"stopped early; {then}.")
 
 
 def resume(job: Job) -> str:
-    """How to go on with a training that was stopped, "" where nothing is kept of it."""
-    return "the same command with --resume goes on" if job.checkpoint and job.checkpoint.exists() else ""
+    """How to continue a training that was stopped; "" where there is no checkpoint."""
+    return "the same command with --resume continues" if job.checkpoint and job.checkpoint.exists() else ""
 
 
 def save(model: Any, out: Path) -> Path:
     """Save the model and write its report into the same folder."""
-    with from_user(), writing(out):
+    with writing(out):
         model.save(out)
     report = out / "report.html"
     try:
@@ -129,19 +118,18 @@ def save(model: Any, out: Path) -> Path:
 
 
 def test_scores(model: Any, job: Job) -> dict[str, float] | None:
-    """Scores on the test table, rows without a target left out."""
+    """Scores on the rows of the test table that have a target; None without a test table."""
     if job.test is None:
         return None
     x, y = job.test
     known = y.notna()
-    with from_user():
-        if job.task == "classification":
-            return class_scores(model.predict_proba(x[known]), model.classes_, y[known])
-        return number_scores(model.predict(x[known]), y[known])
+    if job.task == "classification":
+        return class_scores(model.predict_proba(x[known]), model.classes_, y[known])
+    return number_scores(model.predict(x[known]), y[known])
 
 
 def summary(model: Any, job: Job, report: Path, scores: dict[str, float] | None, stopped: bool) -> dict[str, Any]:
-    """What --json prints."""
+    """The results for --json."""
     return {
         "model": str(job.out),
         "report": str(report),
@@ -156,9 +144,9 @@ def summary(model: Any, job: Job, report: Path, scores: dict[str, float] | None,
     }
 
 
-def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, printer: Console) -> None:
-    """The closing table, the ensemble's scores and where everything is."""
-    printer.print(closing_table(model.leaderboard_, model.metric_))
+def print_results(model: Any, job: Job, report: Path, scores: dict[str, float] | None, printer: Console) -> None:
+    """Print the table of networks, the finding, notes, scores, and where model and report are."""
+    printer.print(leaderboard_table(model.leaderboard_, model.metric_))
     printer.print(finding(model.leaderboard_, model.metric_), soft_wrap=True)
     for note in model.notes_[:NOTES]:
         printer.print(f"note: {note}", soft_wrap=True)
@@ -166,7 +154,7 @@ def tell(model: Any, job: Job, report: Path, scores: dict[str, float] | None, pr
         printer.print(f"and {len(model.notes_) - NOTES} more notes in the report")
     printer.print(f"the ensemble's held-out {model.metric_}: {number(model.held_out_score_)}", style="bold")
     if scores is None:
-        caveat = "those rows chose the ensemble, so it is a little optimistic; --test TABLE gives an unbiased score"
+        caveat = "slightly optimistic: the ensemble was selected on those rows; --test TABLE gives an unbiased score"
         printer.print(caveat, soft_wrap=True)
     else:
         told = ", ".join(f"{name} {number(value)}" for name, value in scores.items())

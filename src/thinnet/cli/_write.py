@@ -1,10 +1,11 @@
-"""Tables and text to files and to stdout: whole or not at all."""
+"""Write tables to files, whole or not at all, and text to stdout; refuse places that cannot be written."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,21 @@ def to_stdout(content: str) -> None:
     except BrokenPipeError:
         # the interpreter flushes stdout once more when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def check_output_file(out: Path, is_ours: Callable[[Path], bool], what: str) -> None:
+    """Refuse, before any work, an output file that stands for something else or that cannot be written.
+
+    Args:
+        out: the file.
+        is_ours: whether an existing file may be replaced, because thinnet wrote it.
+        what: what thinnet writes there, for the message.
+    """
+    if out.exists() and (out.is_dir() or not is_ours(out)):
+        raise InputError(f"{out} exists and is not {what}: name another file, or remove it.")
+    check_place(out)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}; make it first.")
 
 
 def check_place(path: Path, free: int = 1 << 25) -> None:

@@ -8,8 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet._weight_groups import group_norms, group_view
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import GroupedBy, Strength, broadcast, group_norms, group_view, precise, quotient, stack_depth
+from thinnet.rule import GroupedBy
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:

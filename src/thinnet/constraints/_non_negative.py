@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.constraints._base import Constraint
-from thinnet.rule import precise
 
 
 def non_negative(w: Tensor) -> Tensor:

@@ -10,8 +10,10 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
+from thinnet._weight_groups import group_norms, group_view
 from thinnet.constraints._base import Constraint, slack
-from thinnet.rule import GroupedBy, group_norms, group_view, precise
+from thinnet.rule import GroupedBy
 
 
 def unit_norm(w: Tensor, *, depth: int = 0) -> Tensor:

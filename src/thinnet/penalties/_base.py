@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from thinnet.rule import Acts, Rule, Strength, check_finite
+from thinnet._strength import Strength
+from thinnet.rule import Acts, Rule, check_finite
 
 
 @dataclass(frozen=True, eq=False, repr=False)

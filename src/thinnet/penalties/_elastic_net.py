@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, stack_depth
 from thinnet.penalties._base import WeightPenalty, total
 from thinnet.penalties._l1 import l1_prox
 from thinnet.penalties._l2 import l2_prox
-from thinnet.rule import Acts, Strength, broadcast, precise, stack_depth
+from thinnet.rule import Acts
 
 
 def elastic_net(w: Tensor, absolute: Strength, squared: Strength) -> Tensor:

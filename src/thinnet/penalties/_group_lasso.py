@@ -10,10 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
+from thinnet._weight_groups import group_view, roots
 from thinnet.penalties._base import WeightPenalty, total
 from thinnet.penalties._blocks import Blocks
 from thinnet.penalties._grouping import By, Grouping, refuse_outputs
-from thinnet.rule import Acts, GroupedBy, Strength, broadcast, group_view, precise, quotient, roots, stack_depth
+from thinnet.rule import Acts, GroupedBy
 
 NEWTON_STEPS = 16
 """Enough for metrics that range over 12 decades inside a group; 2 to 4 do for one or two decades."""

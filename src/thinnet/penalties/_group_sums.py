@@ -9,8 +9,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from thinnet._strength import precise
 from thinnet.penalties._members import Members
-from thinnet.rule import precise
 
 BLOCK = 2**18
 """Elements a block and thread: temporaries that stay in a CPU's cache cost a fraction of what others do."""

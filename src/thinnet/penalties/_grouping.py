@@ -9,8 +9,9 @@ from typing import Literal
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise
+from thinnet._weight_groups import group_view
 from thinnet.penalties._blocks import Blocks
-from thinnet.rule import Strength, broadcast, group_view, precise
 
 By = Literal["outputs", "inputs"]
 

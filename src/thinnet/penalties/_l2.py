@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise, quotient, stack_depth
 from thinnet.penalties._base import WeightPenalty, total
-from thinnet.rule import Acts, Strength, broadcast, precise, quotient, stack_depth
+from thinnet.rule import Acts
 
 
 def l2(w: Tensor, strength: Strength) -> Tensor:

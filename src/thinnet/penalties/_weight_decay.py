@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from thinnet._strength import Strength, broadcast, precise
 from thinnet.penalties._base import Decay
-from thinnet.rule import Strength, broadcast, precise
 
 
 def weight_decay(w: Tensor, rate: Strength) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Final
 from torch import nn
 
 from thinnet._suggest import listed, near_misses
-from thinnet.plan._layout import is_bias
+from thinnet.plan._module_kinds import is_bias
 from thinnet.plan._weights import Weight
 
 

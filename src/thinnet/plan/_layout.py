@@ -49,18 +49,3 @@ def layout_of(module: nn.Module) -> Layout:
     conv1d = type(module).__qualname__ == "Conv1D" and type(module).__module__.startswith("transformers.")
     groups = module.groups if isinstance(module, _CONVOLUTIONS) else 1
     return Layout(inputs_first=conv1d or isinstance(module, _INPUTS_FIRST), groups=groups)
-
-
-def is_norm(module: nn.Module) -> bool:
-    """Whether `module` normalizes: torch's own norms, and whatever carries Norm in its name."""
-    return "Norm" in type(module).__name__ or isinstance(module, nn.modules.batchnorm._NormBase)
-
-
-def is_embedding(module: nn.Module) -> bool:
-    """Whether `module` looks rows up in a table."""
-    return isinstance(module, nn.Embedding | nn.EmbeddingBag)
-
-
-def is_bias(attribute: str) -> bool:
-    """Whether an attribute names a bias: `bias`, `in_proj_bias`, `bias_hh_l0`, `bias_k`."""
-    return "bias" in attribute

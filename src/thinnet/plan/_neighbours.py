@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from thinnet.plan._layout import is_norm
+from thinnet.plan._module_kinds import is_norm
 
 
 def norms_after(model: nn.Module) -> dict[int, str]:

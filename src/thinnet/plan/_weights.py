@@ -12,7 +12,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from thinnet.plan._layout import Layout, is_bias, is_embedding, is_norm, layout_of
+from thinnet.plan._layout import Layout, layout_of
+from thinnet.plan._module_kinds import is_bias, is_embedding, is_norm
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,8 +37,8 @@ def leaves(points: Sequence[Point], name: str) -> Tensor:
     known = sorted({known for point in points for known in point.alive})
     if name not in known:
         raise ValueError(
-            f"path: {name!r} is no weight under GroupLasso; there is {', '.join(known) or 'none'}. It tells when "
-            "whole inputs or outputs of one weight leave; of other penalties, look at each point's model()."
+            f"path: no GroupLasso acts on {name!r} (available: {', '.join(known) or 'none'}); `leaves` is defined only "
+            "for weights under GroupLasso."
         )
     rising = sorted((p for p in points if name in p.alive and not p.diverged), key=lambda point: point.strength)
     masks = [p.alive[name] if p.alive[name].ndim == 1 else p.alive[name][-1] for p in rising]

@@ -46,7 +46,9 @@ class Snapshot:
 
     def restore_(self, parts: Mapping[str, Stateful | None]) -> None:
         """Put the state back into the parts of these names that exist now and did when it was taken."""
+        # copies: optimizers keep the tensors that they are given, and train on in them
+        copies = {name: tensor.clone() for name, tensor in self.tensors.items() if name.split(".")[0] in parts}
         for name, part in parts.items():
-            state = unflatten(self.plain[name], self.tensors)
+            state = unflatten(self.plain[name], copies)
             if part is not None and state is not None:
                 part.load_state_dict(state)

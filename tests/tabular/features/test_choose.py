@@ -14,7 +14,6 @@ from thinnet.tabular._budget import Budget
 from thinnet.tabular.columns._schema import Dropped, learn
 from thinnet.tabular.features import _choose as _choosing
 from thinnet.tabular.features._choose import (
-    SHARE,
     Chosen,
     afterwards,
     choose_columns,
@@ -86,7 +85,7 @@ def test_progress_goes_on_where_the_path_ended() -> None:
     assert callback is not None
     for fraction in (0.0, 0.5, 1.0):
         callback(Progress("training", fraction, 3, None, 1.0, 2.0))
-    assert [progress.fraction for progress in seen] == pytest.approx([SHARE, (1 + SHARE) / 2, 1])
+    assert [progress.fraction for progress in seen] == pytest.approx([0.3, 0.65, 1])
     assert afterwards(None) is None
 
 
@@ -143,7 +142,7 @@ def test_the_callback_is_told_of_the_choice() -> None:
     assert {progress.phase for progress in seen} == {"choosing features"}
     assert {progress.members for progress in seen} == {4}
     assert seen[0].fraction == 0 and seen[0].best is None
-    assert 0.5 * SHARE < seen[-1].fraction <= SHARE
+    assert 0.15 < seen[-1].fraction <= 0.3
     assert seen[-1].best is not None and 0 < seen[-1].best < 10
 
 

@@ -222,7 +222,7 @@ def test_the_best_configurations_come_first_where_time_is_short(
 ) -> None:
     problem = make_problem(1)
     trained = train(problem, [Configuration((L1(s),), lr=1e-2) for s in (1e-2, 5e-2, 3e-2, 2e-1)]).result()
-    monkeypatch.setattr(Training, "step_seconds", lambda self: 1.0)
+    monkeypatch.setattr(Training, "step_seconds", lambda self, most: 1.0)
     result = debias(problem, trained, ("refit",), budget=Budget(2.5 * 50))
     assert result.notes == ["time to refit the best 2 of 4 configurations with zeros"]
     best = np.argsort(trained.scores(), kind="stable")[:2]
@@ -238,7 +238,7 @@ def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
     trained = train(problem, [Configuration((L1(1e-2),), lr=1e-2), Configuration((L1(3e-2),), lr=1e-2)]).result()
     # a step costs a second for 30 rows, and the full batch has 120
     monkeypatch.setattr(_debias, "_PROBED", 30)
-    monkeypatch.setattr(Training, "step_seconds", lambda self: 1.0)
+    monkeypatch.setattr(Training, "step_seconds", lambda self, most: 1.0)
     result = debias(problem, trained, BOTH, budget=Budget(110))  # 15 full batches take 60 seconds, 50 minibatches 53
     assert result.notes == [
         "too little time to polish what has zeros: a higher limit will do",

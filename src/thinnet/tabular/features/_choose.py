@@ -20,14 +20,12 @@ from torch import Tensor
 from thinnet.tabular._budget import Budget
 from thinnet.tabular._checkpoint import Checkpoint, foreign, kept_memo
 from thinnet.tabular._progress import Progress
+from thinnet.tabular._time_plan import feature_time, fraction_after_features, fraction_during_features
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Dropped, Schema
 from thinnet.tabular.features._path import FeaturePath, FeatureStep, balanced, feature_path
 from thinnet.tabular.features._rounds import Rounds
 from thinnet.tabular.population._fold_data import Problem
-
-SHARE = 0.3
-"""Of the time limit, what choosing columns may take."""
 
 PHASE = "choosing features"
 
@@ -102,11 +100,11 @@ def choose_columns(
 
     def tell(share: float, members: int, best: float) -> None:
         if callback is not None:
-            left = max(budget.left, 0.0)
-            callback(Progress(PHASE, SHARE * share, members, _known(units, best), budget.elapsed, left))
+            fraction, left = fraction_during_features(share), max(budget.left, 0.0)
+            callback(Progress(PHASE, fraction, members, _known(units, best), budget.elapsed, left))
 
     batch_size = int(np.clip(2 ** round(math.log2(len(frame) / 5)), *_BATCH))
-    rounds = Rounds(problem, batch_size=batch_size, seed=seed, budget=budget.part(SHARE), tell=tell)
+    rounds = Rounds(problem, batch_size=batch_size, seed=seed, budget=feature_time(budget), tell=tell)
     path = feature_path(problem, names, blocks, rounds, seed)
     seconds = time.monotonic() - start
     if not checkpoint:
@@ -156,7 +154,7 @@ def afterwards(callback: Callable[[Progress], object] | None) -> Callable[[Progr
     """The callback for what comes after the path: of the whole fit, the share of the path is done."""
     if callback is None:
         return None
-    return lambda progress: callback(replace(progress, fraction=SHARE + (1 - SHARE) * progress.fraction))
+    return lambda progress: callback(replace(progress, fraction=fraction_after_features(progress.fraction)))
 
 
 def to_plain(path: FeaturePath) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from thinnet.stack import Stack, predict, stack_cross_entropy, stack_squared_error
+from thinnet.stack import Stack, predict
 from thinnet.tabular._budget import Budget
 from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._minibatches import Minibatches
 
 _STEPS = (4, 40)
 """Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""
@@ -50,14 +52,14 @@ class Rounds:
         budget: Budget,
         tell: Callable[[float, int, float], None] = lambda share, members, best: None,
     ) -> None:
-        self.problem, self.batch_size, self.seed, self.budget, self.tell = problem, batch_size, seed, budget, tell
-        self.steps = int(np.clip(-(-len(problem.x_ND) // batch_size), *_STEPS))
+        self.problem, self.budget, self.tell = problem, budget, tell
+        self.minibatches = Minibatches(len(problem.x_ND), batch_size, seed=[seed, problem.folds], keep_rest=True)
+        self.steps = int(np.clip(self.minibatches.steps_an_epoch, *_STEPS))
         self.held_out = [
             torch.from_numpy(np.random.default_rng([seed, fold]).permutation(np.flatnonzero(problem.fold_N == fold)))
             for fold in range(problem.folds)
         ]
         self._step = 0
-        self._order = np.arange(len(problem.x_ND))
         self._rounds = self._points = 0
         self._best = float("inf")
         self._expected = (1, 1, 1)
@@ -115,19 +117,14 @@ class Rounds:
 
     def _train(self, model: nn.Module, optimizer: Optimizer) -> None:
         problem, rows = self.problem, self._rows()
-        # the last member's number is no fold: it sees every row
-        seen_KB = np.arange(problem.folds + 1)[:, None] != problem.fold_N[rows]
-        index, weights_KB = torch.from_numpy(rows), torch.from_numpy(seen_KB.astype(np.float32))
-        loss = stack_cross_entropy if problem.classification else stack_squared_error
+        index = torch.from_numpy(rows)
         optimizer.zero_grad()
-        loss(model(problem.x_ND[index]), problem.y_N[index], weights_KB).sum().backward()  # type: ignore[no-untyped-call]
+        # the last member's number is no fold: it sees every row
+        seen_KB = problem.seen(np.arange(problem.folds + 1), rows)
+        problem.losses(model(problem.x_ND[index]), problem.y_N[index], seen_KB).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def _rows(self) -> np.ndarray:
-        """The rows of this step, a function of its number alone."""
-        count = len(self.problem.x_ND)
-        epoch, position = divmod(self._step, -(-count // self.batch_size))
-        if position == 0:
-            self._order = np.random.default_rng([self.seed, self.problem.folds, epoch]).permutation(count)
+    def _rows(self) -> NDArray[np.int64]:
+        rows = self.minibatches.rows_of_step(self._step)
         self._step += 1
-        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,6 +39,13 @@ class Problem:
     def folds(self) -> int:
         """How many folds there are."""
         return int(self.fold_N.max()) + 1
+
+    def seen(self, fold_K: np.ndarray, rows: np.ndarray) -> Tensor:
+        """Weights of rows (B,) in the loss of members (K, B): 0 where a row is held out in a member's fold, else 1.
+
+        A fold that there is not, such as the number of folds, holds no row out.
+        """
+        return torch.from_numpy((fold_K[:, None] != self.fold_N[rows]).astype(np.float32))
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Probabilities, or the outputs themselves."""

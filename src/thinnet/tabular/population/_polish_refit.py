@@ -15,9 +15,6 @@ from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Trained
 from thinnet.tabular.population._training import Training
 
-SHARE = 0.15
-"""Of the time limit, what each stage may take."""
-
 PHASES: dict[Stage, str] = {"polish": "polishing", "refit": "refitting"}
 
 _POLISH_STEPS, _POLISH_LR = 30, 0.3
@@ -149,9 +146,9 @@ class Debiasing:
         if time.left <= 0:
             return 0
         probe = self._training(stage, best, best.configurations, time)
-        steps, rows = min(_FEWEST[stage], probe.schedule.total), probe.batch_size
-        probe.batch_size = min(rows, _PROBED)
-        seconds = probe.step_seconds() * rows / probe.batch_size
+        steps, rows = min(_FEWEST[stage], probe.schedule.total), probe.minibatches.size
+        probed = min(rows, _PROBED)
+        seconds = probe.step_seconds(probed) * rows / probed
         # in a stack, each costs at most what one costs alone
         return int(max(time.left, 0.0) / (steps * seconds))
 

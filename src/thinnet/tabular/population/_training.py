@@ -1,13 +1,11 @@
-"""Configurations times folds, trained in one stack."""
+"""Training of all configurations on all folds in one stack."""
 
 from __future__ import annotations
 
 import copy
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,18 +13,20 @@ import torch
 from torch import Tensor
 
 from thinnet.search import keep_zeros
-from thinnet.stack import Member, Stack, StackAdam, predict
+from thinnet.stack import Member, Stack, StackAdam
 from thinnet.tabular.columns._encoder import ALWAYS_SEEN
+from thinnet.tabular.population._best_members import BestMembers
 from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._early_stopping import better_half, stalled
+from thinnet.tabular.population._evaluation import Evaluation
 from thinnet.tabular.population._fold_data import Problem
+from thinnet.tabular.population._minibatches import Minibatches
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._trained_population import Trace, Trained
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 _ROWS_AT_A_TIME = 4096
-_CURVE_ROWS = 512
 
 
 class Training:
@@ -61,66 +61,30 @@ class Training:
         keep_last: bool = False,
         hold_zeros: bool = False,
     ) -> None:
-        self.problem, self.configurations, self.schedule, self.batch_size = (
-            problem,
-            list(configurations),
-            schedule,
-            batch_size,
-        )
-        self.report, self.stop, self.keep_last = report, stop, keep_last
-        self.traces = [Trace(m, f) for m in range(len(configurations)) for f in range(problem.folds)]
-        members = [self._member(self.configurations[t.configuration], seed + i) for i, t in enumerate(self.traces)]
-        self.best = Stack(
+        self.problem, self.schedule, self.seed, self.report, self.stop = problem, schedule, seed, report, stop
+        folds = [(configuration, fold) for configuration in configurations for fold in range(problem.folds)]
+        members = [_member(configuration, problem, seed + i) for i, (configuration, _) in enumerate(folds)]
+        stack = Stack(
             members,
             in_features=problem.x_ND.shape[1],
             hidden=hidden,
             out_features=problem.outputs,
             activation="silu",
         )
-        shape = (len(configurations), len(problem.x_ND), problem.outputs)
-        self.oof_MNC = np.full(shape, np.nan, dtype=np.float32)
-        if start is not None:
-            self.traces = [trace.resumed() for trace in start.traces]
-            self.oof_MNC[:] = start.oof_MNC
-            for own, theirs in zip(self.best.parameters(), start.stack.parameters(), strict=True):
-                own.data.copy_(theirs.data)
-        self.origins = [trace.epochs[0] if trace.epochs else 0.0 for trace in self.traces]
+        self.best = BestMembers(problem, configurations, stack, start=start, keep_last=keep_last)
         # members that see the same inputs share products, those of a fold are evaluated together
         self.alive = sorted(
-            range(len(self.traces)),
-            key=lambda i: (
-                self.configurations[self.traces[i].configuration].encodings,
-                members[i].dropout == 0,
-                self.traces[i].fold,
-                i,
-            ),
+            range(len(folds)),
+            key=lambda i: (folds[i][0].encodings, members[i].dropout == 0, folds[i][1], i),
         )
-        self.stack = copy.deepcopy(self.best)
+        self.stack = copy.deepcopy(stack).requires_grad_(True)
         self.stack.keep(self.alive)
         self.optimizer = StackAdam(self.stack, betas=(0.9, 0.99))
         self.kept = keep_zeros(self.stack, self.optimizer) if hold_zeros else None
-        self.best.requires_grad_(False).eval()
-        self.seed = seed
-        self.held_out = [np.flatnonzero(problem.fold_N == f) for f in range(problem.folds)]
-        others = [np.flatnonzero(problem.fold_N != f) for f in range(problem.folds)]
-        self.seen = [np.random.default_rng([seed, f]).permutation(rows)[:_CURVE_ROWS] for f, rows in enumerate(others)]
+        self.evaluation = Evaluation(problem, seed)
+        self.minibatches = Minibatches(len(problem.x_ND), batch_size, seed=[seed, problem.folds])
         self.rungs = list(schedule.rungs)
-        whole, rest = divmod(len(problem.x_ND), batch_size)
-        self.steps_an_epoch = whole + (whole == 0 or rest >= batch_size / 2)  # a smaller rest is left out
         self.every = max(1, min(self.steps_an_epoch, schedule.total // 40), schedule.total // 60)
-        self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
-
-    def _member(self, configuration: Configuration, seed: int) -> Member:
-        seen_D = np.isin(self.problem.parts_D, [*configuration.encodings, *ALWAYS_SEEN])
-        inputs = None if seen_D.all() else tuple(seen_D.tolist())
-        return Member(
-            seed,
-            configuration.lr,
-            configuration.rule,
-            configuration.dropout,
-            label_smoothing=configuration.label_smoothing,
-            inputs=inputs,
-        )
 
     def run(self) -> None:
         """Train to the schedule's end, or until every member has stopped."""
@@ -131,26 +95,33 @@ class Training:
                 self._step()
                 if self.schedule.budget.left <= 0 or self.stop():
                     break
-            self._evaluate(self.schedule.step / self.steps_an_epoch)
+            self._evaluate()
             self.schedule.spent(self.schedule.step - first, time.monotonic() - start, len(self.alive))
             self._retire()
             self.report(self)
 
     @property
+    def traces(self) -> list[Trace]:
+        """The curve of every member, the folds of a configuration in turn."""
+        return self.best.traces
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Number of steps in which every row, but for a small rest, is seen once."""
+        return self.minibatches.steps_an_epoch
+
+    @property
     def best_score(self) -> float:
-        """Best held-out loss of a configuration so far, the mean over its folds; infinite before the first."""
-        scores = np.array([trace.score for trace in self.traces])
-        return float(scores.reshape(len(self.configurations), -1).mean(1).min())
+        """Least held-out loss of a configuration so far, the mean over its folds; infinite before the first."""
+        return self.best.best_score
 
     def result(self) -> Trained:
-        """The population at its best moments, apart from the training, which may be written or go on."""
-        complete = [bool(np.isfinite(oof).all()) for oof in self.oof_MNC]
-        return Trained(
-            list(self.configurations), copy.deepcopy(self.best), list(self.traces), self.oof_MNC.copy(), complete
-        )
+        """Return the population at its best moments, apart from the training, which may be written or go on."""
+        return self.best.result()
 
-    def step_seconds(self) -> float:
-        """What a step takes, the median of three after a first one. Afterwards the training is of no other use."""
+    def step_seconds(self, most: int | None = None) -> float:
+        """Measure a step of at most so many rows: the median of three after a first one. The training is then void."""
+        self.minibatches.size = min(self.minibatches.size, most or self.minibatches.size)
         seconds = []
         for _ in range(4):
             start = time.monotonic()
@@ -160,8 +131,8 @@ class Training:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that `restore` needs to go on as if nothing had happened."""
-        tensors: dict[str, Tensor] = {f"best.{i}": p for i, p in enumerate(self.best.parameters())}
-        tensors["oof"] = torch.from_numpy(self.oof_MNC)
+        tensors: dict[str, Tensor] = {f"best.{i}": p for i, p in enumerate(self.best.stack.parameters())}
+        tensors["oof"] = torch.from_numpy(self.best.oof_MNC)
         for i, parameter in enumerate(self.stack.parameters() if self.alive else ()):
             tensors[f"stack.{i}"] = parameter
             moments = self.optimizer.state[parameter]  # none before the first step
@@ -183,28 +154,20 @@ class Training:
         self.alive, self.rungs, self.every = list(plain["alive"]), list(plain["rungs"]), plain["every"]
         self.schedule.step, self.schedule.total = plain["step"], plain["total"]
         self.stack.draws.fill_(plain["draws"])
-        self.traces = [Trace(**trace) for trace in plain["traces"]]
-        for i, parameter in enumerate(self.best.parameters()):
+        self.best.traces = [Trace(**trace) for trace in plain["traces"]]
+        for i, parameter in enumerate(self.best.stack.parameters()):
             parameter.data.copy_(tensors[f"best.{i}"])
         for i, parameter in enumerate(self.stack.parameters() if self.alive else ()):
             parameter.data.copy_(tensors[f"stack.{i}"])
             moments = {name: tensors[f"{name}.{i}"].clone() for name in _MOMENTS if f"{name}.{i}" in tensors}
             if moments:
                 self.optimizer.state[parameter] = {"step": plain["step"], **moments}
-        self.oof_MNC[:] = tensors["oof"].numpy()
-
-    def _rows(self) -> np.ndarray:
-        """The rows of this step, a function of its number alone: a training that goes on sees the same ones."""
-        epoch, position = divmod(self.schedule.step, self.steps_an_epoch)
-        if self.order[0] != epoch:
-            rng = np.random.default_rng([self.seed, self.problem.folds, epoch])
-            self.order = (epoch, rng.permutation(len(self.problem.x_ND)))
-        return self.order[1][position * self.batch_size : (position + 1) * self.batch_size]
+        self.best.oof_MNC[:] = tensors["oof"].numpy()
 
     def _step(self) -> None:
-        problem, members, rows = self.problem, self.stack.members, self._rows()
-        fold_K = np.array([self.traces[i].fold for i in self.alive])
-        weights_KB = torch.from_numpy((fold_K[:, None] != problem.fold_N[rows]).astype(np.float32))
+        problem, members = self.problem, self.stack.members
+        rows = self.minibatches.rows_of_step(self.schedule.step)
+        weights_KB = problem.seen(np.array([self.traces[i].fold for i in self.alive]), rows)
         total_K = weights_KB.sum(1).clamp(min=1)
         smoothing_K = torch.tensor([m.label_smoothing for m in members])
         self.stack.train()
@@ -220,42 +183,19 @@ class Training:
         self.optimizer.step()
         self.schedule.step += 1
 
-    @torch.no_grad()
-    def _evaluate(self, epoch: float) -> None:
-        """Every member on its held-out rows; those that are better than ever are remembered."""
-        self.stack.eval()
-        problem = self.problem
-        for members, fold in _runs([self.traces[i].fold for i in self.alive]):
-            held_out = predict(self.stack, problem.x_ND[self.held_out[fold]], members)
-            losses_K = problem.losses(held_out, problem.y_N[self.held_out[fold]]).tolist()
-            seen = predict(self.stack, problem.x_ND[self.seen[fold]], members)
-            train_K = problem.losses(seen, problem.y_N[self.seen[fold]]).tolist()
-            better = []
-            for k, (loss, train) in enumerate(zip(losses_K, train_K, strict=True)):
-                trace = self.traces[self.alive[members.start + k]]
-                trace.epochs.append(self.origins[self.alive[members.start + k]] + epoch)
-                trace.train.append(train)
-                trace.held_out.append(loss)
-                if loss < trace.score or (self.keep_last and math.isfinite(loss)):
-                    trace.best = len(trace.held_out) - 1
-                    better.append(k)
-            if better:
-                configurations = [self.traces[self.alive[members.start + k]].configuration for k in better]
-                self.oof_MNC[np.ix_(configurations, self.held_out[fold])] = problem.predictions(
-                    held_out[better]
-                ).numpy()
-                source = [members.start + k for k in better]
-                target = [self.alive[k] for k in source]
-                for kept, current in zip(self.best.parameters(), self.stack.parameters(), strict=True):
-                    kept[target] = current[source]
+    def _evaluate(self) -> None:
+        epoch = self.schedule.step / self.steps_an_epoch
+        for evaluated in self.evaluation(self.stack, [self.traces[i].fold for i in self.alive]):
+            self.best.update(self.stack, self.alive, evaluated, epoch)
 
     def _retire(self) -> None:
-        """Members leave that have not improved for long, and at a rung the worse half of the configurations."""
+        """Drop the members that have not improved for long, and at a rung the worse half of the configurations."""
         position = self.schedule.done
         stay = [i for i in self.alive if not stalled(self.traces[i], position)]
         if self.rungs and position >= self.rungs[0] and position < 1:
             self.rungs.pop(0)
-            chosen = better_half(self.configurations, self.traces, sorted({self.traces[i].configuration for i in stay}))
+            left = sorted({self.traces[i].configuration for i in stay})
+            chosen = better_half(self.best.configurations, self.traces, left)
             stay = [i for i in stay if self.traces[i].configuration in chosen]
         elif len(stay) > 0.9 * len(self.alive):
             return  # repacking the stack costs more than a few idle members
@@ -272,10 +212,13 @@ class Training:
             self.kept = keep_zeros(self.stack, self.optimizer)
 
 
-def _runs(labels: Sequence[int]) -> Iterator[tuple[slice, int]]:
-    """Runs of equal labels."""
-    start = 0
-    for label, group in groupby(labels):
-        size = len(list(group))
-        yield slice(start, start + size), label
-        start += size
+def _member(configuration: Configuration, problem: Problem, seed: int) -> Member:
+    seen_D = np.isin(problem.parts_D, [*configuration.encodings, *ALWAYS_SEEN])
+    return Member(
+        seed,
+        configuration.lr,
+        configuration.rule,
+        configuration.dropout,
+        label_smoothing=configuration.label_smoothing,
+        inputs=None if seen_D.all() else tuple(seen_D.tolist()),
+    )

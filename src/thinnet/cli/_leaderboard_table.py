@@ -1,25 +1,23 @@
-"""What a fit ends with: the table of networks, for people and as JSON."""
+"""The table of the best networks that a fit prints at its end."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from thinnet._plain_json import to_plain
 from thinnet.report import UNREGULARIZED, number, share
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = 10
-"""Networks in the closing table; the unregularized one is always there, the rest is in the report."""
+"""Networks in the table; the best unregularized one is always among them, all are in the report."""
 
 
-def closing_table(leaderboard: pd.DataFrame, metric: str) -> Table:
-    """The best networks and the best unregularized one."""
+def leaderboard_table(leaderboard: pd.DataFrame, metric: str) -> Table:
+    """The networks with the lowest held-out loss, and the best one without regularization."""
     table = Table(title=f"networks by held-out {metric}, lower is better", title_justify="left")
     table.add_column("#", justify="right")
     table.add_column("regularizers and strengths", overflow="fold")
@@ -44,13 +42,3 @@ def closing_table(leaderboard: pd.DataFrame, metric: str) -> Table:
         table.caption = f"and {len(ordered) - len(shown)} more in the report"
         table.caption_justify = "left"
     return table
-
-
-def to_json(results: dict[str, Any]) -> str:
-    """Results as JSON on one line, what is not a finite number as null.
-
-    Example:
-        >>> to_json({"score": float("nan"), "rows": 3})
-        '{"score": null, "rows": 3}'
-    """
-    return json.dumps(to_plain(results, str), ensure_ascii=False, allow_nan=False)

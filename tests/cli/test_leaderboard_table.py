@@ -1,12 +1,10 @@
 import io
-import json
 
-import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from thinnet.cli._closing import closing_table, to_json
+from thinnet.cli._leaderboard_table import leaderboard_table
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def leaderboard() -> pd.DataFrame:
 
 def printed(leaderboard: pd.DataFrame) -> list[str]:
     console = Console(file=io.StringIO(), width=120, markup=False)
-    console.print(closing_table(leaderboard, "log loss"))
+    console.print(leaderboard_table(leaderboard, "log loss"))
     return console.file.getvalue().splitlines()
 
 
@@ -38,11 +36,3 @@ def test_the_unregularized_network_is_always_there(leaderboard: pd.DataFrame) ->
     assert len(rows) == 11
     assert rows[-1] == ["25", "no regularization", "0.010", "0.900", "0.890", "0 %", ""]
     assert any("and 19 more in the report" in line for line in printed(leaderboard))
-
-
-def test_json_holds_no_nan_and_no_numpy(leaderboard: pd.DataFrame) -> None:
-    leaderboard.loc[0, "train"] = np.nan
-    text = to_json({"rows": leaderboard.to_dict("records"), "score": np.float32(0.5), "classes": np.array(["a"])})
-    assert "\n" not in text
-    read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert (read["rows"][0]["train"], read["rows"][1]["rank"], read["score"], read["classes"]) == (None, 2, 0.5, ["a"])

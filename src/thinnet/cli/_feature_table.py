@@ -1,4 +1,4 @@
-"""The columns that a model chose, for people, as JSON and as a page."""
+"""The columns that a model selected, as a table on the screen, as JSON and as a page."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN = 15
-"""Columns in the closing table; the chosen ones are always there, the rest is on the page."""
+"""Columns in the table; the selected ones are always among them, all are on the page."""
 
 
-def write_columns(model: Any, out: Path) -> Path:
+def write_feature_report(model: Any, out: Path) -> Path:
     """Write the page of the feature path into the model's folder."""
     page = out / "path.html"
     try:
@@ -30,8 +30,8 @@ def write_columns(model: Any, out: Path) -> Path:
     return page
 
 
-def columns_summary(model: Any, page: Path) -> dict[str, Any]:
-    """What --json says of the columns."""
+def features_summary(model: Any, page: Path) -> dict[str, Any]:
+    """The selected columns and the path they were selected on, for --json."""
     return {
         "path": str(page),
         "chosen": model.get_feature_names_out().tolist(),
@@ -40,23 +40,23 @@ def columns_summary(model: Any, page: Path) -> dict[str, Any]:
     }
 
 
-def tell_columns(model: Any, page: Path, printer: Console) -> None:
-    """What was found, the columns in the order in which they leave, and where the page is."""
-    printer.print(columns_table(model.feature_strengths_, set(model.get_feature_names_out())))
+def print_features(model: Any, page: Path, printer: Console) -> None:
+    """Print the columns by the strength at which each is pruned, the finding, and where the page is."""
+    printer.print(feature_table(model.feature_strengths_, set(model.get_feature_names_out())))
     printer.print(path_finding(model.feature_results()), style="bold", soft_wrap=True)
     printer.print(f"path:   {page}", soft_wrap=True)
 
 
-def columns_table(leaves: dict[str, float], chosen: set[str]) -> Table:
-    """The columns, those that stay longest first."""
-    table = Table(title="columns that stay longest", title_justify="left")
+def feature_table(strengths: dict[str, float], chosen: set[str]) -> Table:
+    """The columns by the strength at which each is pruned, the highest first."""
+    table = Table(title="columns by the strength that prunes them", title_justify="left")
     table.add_column("column", overflow="fold")
-    table.add_column("leaves at", justify="right", no_wrap=True)
-    table.add_column("chosen", no_wrap=True)
-    order = sorted(leaves, key=lambda name: (-leaves[name], name not in chosen))
+    table.add_column("pruned at", justify="right", no_wrap=True)
+    table.add_column("selected", no_wrap=True)
+    order = sorted(strengths, key=lambda name: (-strengths[name], name not in chosen))
     shown = [name for i, name in enumerate(order) if i < SHOWN or name in chosen]
     for name in shown:
-        left = f"{leaves[name]:.2g}" if math.isfinite(leaves[name]) else "never"
+        left = f"{strengths[name]:.2g}" if math.isfinite(strengths[name]) else "never"
         table.add_row(Text(name), left, "yes" if name in chosen else "", style="bold" if name in chosen else "")
     if len(order) > len(shown):
         table.caption = f"and {len(order) - len(shown)} more on the page"

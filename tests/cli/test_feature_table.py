@@ -2,13 +2,13 @@ import math
 
 from rich.console import Console
 
-from thinnet.cli._columns import SHOWN, columns_table
+from thinnet.cli._feature_table import SHOWN, feature_table
 
 
 def printed(leaves: dict[str, float], chosen: set[str]) -> str:
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(columns_table(leaves, chosen))
+        console.print(feature_table(leaves, chosen))
     return capture.get()
 
 
