@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
     from thinnet.tabular._load import load
     from thinnet.tabular._progress import Progress
-    from thinnet.tabular.columns._target import infer_task
+    from thinnet.tabular.columns._target import Task, infer_task
     from thinnet.tabular.model._compacted import CompactedTable
     from thinnet.tabular.model._folder import check_destination, size_of
     from thinnet.tabular.model._save_load import read_model
@@ -22,6 +22,7 @@ __all__ = [
     "CompactedTable",
     "Progress",
     "TableModel",
+    "Task",
     "ThinNetClassifier",
     "ThinNetRegressor",
     "check_destination",
@@ -35,6 +36,7 @@ _MODULES = {
     "CompactedTable": "model._compacted",
     "Progress": "_progress",
     "TableModel": "model._table_model",
+    "Task": "columns._target",
     "ThinNetClassifier": "_estimator",
     "ThinNetRegressor": "_estimator",
     "check_destination": "model._folder",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Activation = Literal["relu", "silu", "gelu", "tanh"]
+if TYPE_CHECKING:
+    from thinnet.stack import Activation
 
 Array = NDArray[Any]
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.tabular.model._blocks import FUNCTIONS, Activation, Array, Block
+from thinnet.tabular.model._blocks import FUNCTIONS, Array, Block
+
+if TYPE_CHECKING:
+    from thinnet.stack import Activation
 
 Sizes = tuple[int, ...]
 

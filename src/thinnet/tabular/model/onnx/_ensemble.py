@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from thinnet.tabular.model._blocks import Activation, Block
+from thinnet.tabular.model._blocks import Block
 from thinnet.tabular.model._ensemble import FLOOR, Ensemble
 from thinnet.tabular.model.onnx._graph import Graph
+
+if TYPE_CHECKING:
+    from thinnet.stack import Activation
 
 
 def mixed(graph: Graph, ensemble: Ensemble, encoded: str, width: int) -> tuple[str, str]:
