@@ -62,8 +62,6 @@ UPWARD: set[str] = {
 }
 PRIVATE_IMPORTS: set[str] = set()
 CIRCLES: set[str] = {
-    "ensemble/_predictions.py",
-    "ensemble/_targets.py",
     "tabular/_estimator.py",
     "tabular/_fitted_mixin.py",
     "tabular/model/_compact.py",
@@ -96,13 +94,9 @@ WITHOUT_TEST: set[str] = {
     "compaction/shrink/_optimizer.py",
     "compaction/shrink/_recipe.py",
     "compaction/shrink/_sizes.py",
-    "dropout/_base.py",
-    "ensemble/_passes.py",
     "report/_file.py",
     "report/_path_figures.py",
     "report/_path_results.py",
-    "search/_objective.py",
-    "stack/_member.py",
     "tabular/_fitted_mixin.py",
     "tabular/_validate_parameters.py",
     "tabular/columns/_synthetic_rows.py",

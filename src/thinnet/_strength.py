@@ -12,7 +12,7 @@ Strength = float | Tensor
 
 
 def check_strength(rule: str, field: str, value: object) -> Strength:
-    """The strength as a float or a floating-point tensor; one that is negative or not a number is refused by name."""
+    """Convert a strength to a float or a floating-point tensor; refuse by name what is negative or not a number."""
     if isinstance(value, Tensor):
         if value.is_complex() or value.dtype == torch.bool:
             raise TypeError(f"{rule}: `{field}` must be a tensor of real numbers, got one of {value.dtype}.")
@@ -29,19 +29,19 @@ def check_strength(rule: str, field: str, value: object) -> Strength:
 
 
 def stack_depth(*strengths: Strength) -> int:
-    """How many leading dimensions of the weights belong to the stack."""
+    """Count the leading dimensions of weights that belong to the stack."""
     return max((strength.ndim for strength in strengths if isinstance(strength, Tensor)), default=0)
 
 
 def precise(w: Tensor) -> Tensor:
-    """The weights in float32 or better: the precision that sums and steps are worked out in."""
+    """Convert weights to float32 or better, the precision in which sums and steps are computed."""
     if not w.is_floating_point():
         raise TypeError(f"rules act on floating-point weights, got {w.dtype}.")
     return w.to(torch.promote_types(w.dtype, torch.float32))
 
 
 def broadcast(strength: Strength, w: Tensor) -> Strength:
-    """The strength in a shape that broadcasts over the leading dimensions of `w`, in the precision of `precise(w)`."""
+    """Reshape a strength so that it broadcasts over the leading dimensions of `w`, in the precision of `precise(w)`."""
     if not isinstance(strength, Tensor):
         return strength
     if strength.shape != w.shape[: strength.ndim]:
@@ -54,7 +54,7 @@ def broadcast(strength: Strength, w: Tensor) -> Strength:
 
 
 def quotient(dividend: Strength, divisor: Tensor) -> Tensor:
-    """The quotient, rounded the same whether the dividend is a number or a tensor."""
+    """Divide, with the same rounding whether the dividend is a number or a tensor."""
     # a number over a tensor would be a reciprocal, then a product: two passes and two roundings
     if not isinstance(dividend, Tensor):
         dividend = torch.full((), dividend, dtype=divisor.dtype, device=divisor.device)

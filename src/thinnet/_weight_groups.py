@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple[Tensor, tuple[int, ...]]:
-    """The weights `(*stack, out, in, ...)` as a view, and the dimensions of that view that lie inside one group.
+    """View weights `(*stack, out, in, ...)` by groups, and name the dimensions of the view that lie inside one group.
 
     Outputs are the first dimension after the stack's `depth`, inputs the second; every other one is inside the group.
     """
@@ -24,12 +24,12 @@ def group_view(w: Tensor, by: Literal["outputs", "inputs"], depth: int) -> tuple
 
 
 def group_norms(view: Tensor, inside: tuple[int, ...]) -> Tensor:
-    """Euclidean norms over the dimensions `inside`, which are kept with length 1; the gradient at zero is zero."""
+    """Compute Euclidean norms over the dimensions `inside`, kept with length 1; the gradient at zero is zero."""
     return roots(view.square().sum(inside, keepdim=True))
 
 
 def roots(squares: Tensor) -> Tensor:
-    """Square roots, for which `squares` may be used up; the gradient at zero is zero."""
+    """Take square roots, in place where no gradient is needed; the gradient at zero is zero."""
     if not squares.requires_grad:
         return squares.sqrt_()
     # sqrt of 1 in place of 0: the derivative of sqrt at 0 is infinite, and 0 * inf is NaN

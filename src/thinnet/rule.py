@@ -202,7 +202,7 @@ def check_finite(rule: Rule) -> None:
 
 
 def stack_rules(rules: Sequence[Rule]) -> Rule:
-    """One rule for a stack of `len(rules)` members out of one rule each, alike in all but their strengths.
+    """Stack one rule for each of `len(rules)` members, alike in all but their strengths, into one rule.
 
     Example:
         >>> from thinnet import L1
@@ -228,5 +228,5 @@ def stack_rules(rules: Sequence[Rule]) -> Rule:
 
 
 def fixed_settings(rule: Rule) -> dict[str, object]:
-    """The settings that are not strengths: those in which the rules of a stack are alike."""
+    """Return the settings that are not strengths: those in which the rules of a stack are alike."""
     return {name: value for name, value in rule.settings().items() if name not in rule.strength_fields}

@@ -54,6 +54,10 @@ def test_what_is_shared_of_settings_names_and_kinds(kind: type[JointPenalty]) ->
         kind(torch.ones(2), MEMBERS)
     with pytest.raises(ValueError, match=rf"{kind.__name__}: `strength` must be finite, got inf"):
         kind(float("inf"), MEMBERS)
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}: `members` has no group"):
+        kind(0.5, {"0.weight": (0, [-1])})
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}: 0\.weight has shape \(3, 3\), but its members are 4"):
+        rule.check("0.weight", (3, 3))
 
 
 @pytest.mark.parametrize("kind", [JointLasso, tn.CoupledGroupLasso])
@@ -90,7 +94,7 @@ def test_a_new_joint_penalty_is_polished_to_its_optimum_and_has_a_strongest_stre
     model = nn.Linear(3, 1, bias=False).double()
     target = torch.tensor([[3.0, -0.25, 0.5]], dtype=torch.float64)
     plan = tn.Plan(JointLasso(1.0, {"weight": (1, [0, 0, -1])}))
-    assert tn.polish(model, plan, lambda m: (m.weight - target).square().sum() / 2).converged
+    assert tn.polish_(model, plan, lambda m: (m.weight - target).square().sum() / 2).converged
     torch.testing.assert_close(model.weight.detach(), torch.tensor([[2.0, 0.0, 0.5]], dtype=torch.float64))
     sparsity = Sparsity.of(plan.bind(model))
     sparsity.take_to_zero_()

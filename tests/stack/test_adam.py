@@ -99,6 +99,25 @@ def test_a_scheduler_scales_every_learning_rate() -> None:
     assert_close(moves[1], moves[0] / 2, rtol=1e-5, atol=0)
 
 
+def test_a_factor_scales_every_learning_rate() -> None:
+    members = [tn.Member(lr=1e-2), tn.Member(lr=1e-3)]
+    stack = tn.Stack(members, in_features=1, hidden=[], out_features=1, dtype=torch.float64)
+    before = stack.weights[0].detach().clone()
+    optimizer = tn.StackAdam(stack, lr_factor=0.5)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    stack.weights[0].sum().backward()  # Adam's first step is lr long
+    optimizer.step()
+    moved = (before - stack.weights[0].detach()).flatten()
+    assert_close(moved, torch.tensor([5e-3, 5e-4], dtype=torch.float64), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("rule", [tn.DropConnect(0.5), tn.CoupledGroupLasso(1.0, {"weights.0": (1, [0])})], ids=str)
+def test_masks_and_groups_that_span_parameters_are_refused(rule: tn.Rule) -> None:
+    stack = tn.Stack([tn.Member(), tn.Member(rule=rule)], in_features=1, hidden=[], out_features=1)
+    with pytest.raises(TypeError, match=r"member 1 has (DropConnect|CoupledGroupLasso)\(.* neither penalty, decay nor"):
+        tn.StackAdam(stack)
+
+
 def test_a_rule_twice_is_refused() -> None:
     stack = tn.Stack([tn.Member(rule=tn.L1(1.0) + tn.L1(2.0))], in_features=1, hidden=[], out_features=1)
     with pytest.raises(ValueError, match=r"has L1\(strength=1.0\) and another such; add their strengths"):

@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
+from thinnet.errors import CheckpointError
 from thinnet.tabular import Progress, ThinNetClassifier
+from thinnet.tabular._checkpoint import Checkpoint, read_metadata
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4))
@@ -67,3 +70,27 @@ def test_a_full_disk_ends_the_writing_not_the_fit(tmp_path: Path, monkeypatch: p
     model = ThinNetClassifier(**SETTINGS, checkpoint=tmp_path / "fit.checkpoint").fit(X, Y)
     assert list(tmp_path.iterdir()) == []
     assert model.notes_[-1] == "the checkpoint could not be written: [Errno 28] No space left on device"
+
+
+def test_states_come_back_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "fit.checkpoint"
+    states = [({"w": torch.arange(6.0).view(2, 3).t()}, {"step": 3}), ({}, {"alive": [1, 2]})]
+    Checkpoint(file, b"table", metadata="found").save(states)
+    assert read_metadata(file) == ("found", True)
+    back = Checkpoint(file, b"table").load()
+    assert [plain for _, plain in back] == [{"step": 3}, {"alive": [1, 2]}]
+    assert [list(tensors) for tensors, _ in back] == [["w"], []]
+    torch.testing.assert_close(back[0][0]["w"], states[0][0]["w"], rtol=0, atol=0)
+    with pytest.raises(CheckpointError, match="belongs to another table"):
+        Checkpoint(file, b"tab", b"le").load()
+    assert [each.name for each in file.parent.iterdir()] == ["fit.checkpoint"]
+
+
+def test_a_file_without_states_suits_any_training_that_found_the_same_before(tmp_path: Path) -> None:
+    file = tmp_path / "fit.checkpoint"
+    assert read_metadata(file) == ("", False)
+    Checkpoint(file, metadata="found").save([])
+    assert read_metadata(file) == ("found", False)
+    assert Checkpoint(file, b"table", metadata="found").load() == []
+    with pytest.raises(CheckpointError, match="belongs to another table"):
+        Checkpoint(file, b"table", metadata="other").load()

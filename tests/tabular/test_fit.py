@@ -1,11 +1,17 @@
+import gc
 import signal
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
+from thinnet.tabular import ThinNetClassifier
 from thinnet.tabular._budget import Budget
 from thinnet.tabular._fit import Fitted, fit_population
 from thinnet.tabular._progress import Progress
@@ -78,3 +84,40 @@ def test_a_fit_in_which_every_network_diverges_is_refused(make_problem: Make, mo
     monkeypatch.setattr("thinnet.tabular._fit.population", lambda *args, **options: [Configuration(lr=1e20)] * 2)
     with pytest.raises(ValueError, match=r"every network diverged: no held-out loss was finite\. Look for extreme"):
         fit(make_problem(1))
+
+
+def bytes_alive() -> int:
+    """Size of the storages of all tensors."""
+    gc.collect()
+    with warnings.catch_warnings():  # looking at every object meets deprecated ones
+        warnings.simplefilter("ignore")
+        storages = [o.untyped_storage() for o in gc.get_objects() if isinstance(o, torch.Tensor)]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_path")
+def test_no_tensor_outlives_its_fit(tmp_path: Path) -> None:
+    """With every stage, the fit interrupted and resumed, and the estimator deleted."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "c": rng.choice(["x", "y"], 300)})
+    y = np.where(X["a"] + (X["c"] == "x") > 0, "yes", "no")
+
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == "refining":
+            signal.raise_signal(signal.SIGINT)
+
+    def fit_one(seed: int) -> int:
+        """Bytes alive after a fit."""
+        settings = {"n_mixes": 6, "cv": 2, "hidden": (64, 64), "max_steps": 60, "time_limit": None}
+        stages = {"select_features": True, "polish": True, "refit": True, "checkpoint": tmp_path / "fit"}
+        first = ThinNetClassifier(**settings, **stages, random_state=seed, callback=interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            first.fit(X, y)
+        assert (tmp_path / "fit").exists()
+        ThinNetClassifier(**settings, **stages, random_state=seed).fit(X, y).predict_proba(X)
+        del first
+        return bytes_alive()
+
+    start, *later = [fit_one(seed) for seed in range(3)]
+    assert max(later) <= start + 2**20

@@ -1,4 +1,4 @@
-"""A plan at work inside an optimizer's step."""
+"""Penalties and constraints of a plan, applied on every step of any optimizer."""
 
 from thinnet.attachment._attach import attach
 from thinnet.attachment._attachment import Attachment, is_attached

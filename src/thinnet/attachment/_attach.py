@@ -1,4 +1,4 @@
-"""Putting a plan to work."""
+"""Attach a plan to an optimizer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAMED = 3
 
 
 def attach(model: nn.Module, plan: Plan, optimizer: Optimizer, mode: Mode = "step") -> Attachment:
-    r"""Put a plan to work inside `optimizer.step()`, in any training loop, with nothing else changed in it.
+    r"""Apply a plan's penalties and constraints on every `optimizer.step()`; the training loop does not change.
 
     Around each step, for every weight that has a gradient, in this order:
 

@@ -1,4 +1,4 @@
-"""A plan at work inside an optimizer's step."""
+"""The hooks that apply a plan around an optimizer's step."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_attached(optimizer: Optimizer) -> bool:
 
 
 class Attachment:
-    """What `attach` returns: the handle of a plan at work.
+    """The handle of a plan that is applied on every step of an optimizer; `attach` returns it.
 
     Args:
         bindings: the weights and their rules.
@@ -90,7 +90,7 @@ class Attachment:
         self._sort()
 
     def cost(self) -> Tensor:
-        """The sum of all penalties now, differentiable: add it to the loss in mode "cost".
+        """Sum all penalties now, differentiably: to be added to the loss in mode "cost".
 
         Reparametrized weights (weight norm) are penalized as the forward pass uses them. Frozen ones are left out.
 
@@ -108,7 +108,7 @@ class Attachment:
 
     @torch.no_grad()
     def terms(self) -> dict[str, float]:
-        """The value of every penalty now, by class: `{"L2": 0.31, "L1": 0.02}`; frozen weights are left out."""
+        """Return the value of every penalty now, by class: `{"L2": 0.31, "L1": 0.02}`; frozen weights are left out."""
         found: dict[str, float] = {}
         for rule, value in penalty_values(self.bindings, self._scale):
             name = type(rule).__name__
@@ -117,21 +117,21 @@ class Attachment:
 
     @torch.no_grad()
     def summary(self) -> Summary:
-        """Per parameter: rules, norm, exact zeros, dead outputs and inputs. Prints as a table; `.rows` for programs."""
+        """Tabulate rules, norm, exact zeros, dead outputs and inputs of each parameter; `.rows` is for programs."""
         return Summary.of(self.bindings)
 
     def detach(self) -> None:
-        """Take the rules off the optimizer and the model; the weights stay as they are. Once detached, it stays so."""
+        """Remove the hooks from the optimizer and the model, for good; the weights do not change."""
         for handle in self._handles:
             handle.remove()
         self._connections.take_off()
         ATTACHED[self._optimizer].discard(self)
 
     def keep(self, indices: Mapping[str, Mapping[int, Tensor]]) -> None:
-        """Go on with parameters that lost slices in place: groups that span parameters are renumbered.
+        """Renumber groups that span parameters after slices of the parameters were removed in place.
 
         Args:
-            indices: per parameter, per dimension: the indices that stayed, in order.
+            indices: per parameter, per dimension: the indices that were kept, in order.
         """
         kept: dict[int, Rule | None] = {}
 
@@ -149,11 +149,11 @@ class Attachment:
         self._sort()
 
     def state_dict(self) -> dict[str, Any]:
-        """What must be kept beside the optimizer's own state to go on as if never interrupted."""
+        """Return what must be saved beside the optimizer's own state to resume training exactly."""
         return {"scale": self._scale, "gains": dict(self._gains), "masks": self._connections.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state that `state_dict` returned.
+        """Restore the state that `state_dict` returned.
 
         Raises:
             ValueError: the state is of another kind, or of another plan's parameters.
@@ -186,7 +186,7 @@ class Attachment:
         return None
 
     def _after_closure(self, closure: Callable[[], Any]) -> Callable[[], Any]:
-        """The closure that makes the gradients, and then what acts on gradients that are made."""
+        """Wrap a closure: it computes gradients, then those of the penalties are added."""
 
         def evaluate() -> Any:
             loss = closure()

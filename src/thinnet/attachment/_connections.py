@@ -20,7 +20,7 @@ class Connection:
     Args:
         name: the weight's, at the place of the mask.
         binding: the weight and its rules.
-        module: whose forward reads the weight.
+        module: whose forward uses the weight.
         mask: what is put on it.
     """
 
@@ -42,27 +42,27 @@ class Connections:
         self._unproven = list(self._all)
 
     def put_on(self) -> None:
-        """Begin to act."""
+        """Put every mask on its module."""
         for connection in self._all:
             connection.mask.put_on(connection.module)
 
     def take_off(self) -> None:
-        """End it."""
+        """Take every mask off its module."""
         for connection in self._all:
             connection.mask.take_off(connection.module)
 
     def rebind(self, bindings: Mapping[int, Binding]) -> None:
-        """Take other bindings for the same weights, by the identity of those that they replace."""
+        """Replace the bindings of the same weights, by the identity of the old ones."""
         others = {id(c): replace(c, binding=bindings[id(c.binding)]) for c in self._all}
         self._all = tuple(others[id(c)] for c in self._all)
         self._unproven = [others[id(c)] for c in self._unproven]
 
     def state_dict(self) -> dict[str, int]:
-        """How many masks each seed has given."""
+        """Return how many masks were drawn from each seed."""
         return {c.name: c.mask.calls for c in self._all if c.mask.seed is not None}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on behind the masks that were given."""
+        """Continue after the masks that were drawn."""
         for connection in self._all:
             connection.mask.calls = state.get(connection.name, connection.mask.calls)
 
@@ -86,7 +86,7 @@ class Connections:
 
 
 def _readers(model: nn.Module) -> dict[int, tuple[nn.Module, str]]:
-    """For modules, by identity, whose weights another one reads without calling them: that one, and the path there."""
+    """Find modules whose weights another module uses without calling them: by identity, that module and the path."""
     attentions = (module for module in model.modules() if isinstance(module, nn.MultiheadAttention))
     return {id(attention.out_proj): (attention, "out_proj") for attention in attentions}
 

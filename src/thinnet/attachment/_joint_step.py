@@ -13,7 +13,7 @@ from thinnet.plan import JointBinding
 
 
 def joint_step_(joint: JointBinding, metrics: Mapping[str, Metric]) -> None:
-    """One proximal step of all weights of `joint` that were stepped, in place.
+    """Take one proximal step, in place, of all weights of a joint penalty that the optimizer stepped.
 
     Args:
         joint: the penalty and its weights.

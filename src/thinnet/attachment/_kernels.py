@@ -1,4 +1,4 @@
-"""Rules applied in place, for what most plans carry without the temporaries that cost more than the arithmetic.
+"""In-place kernels of the common rules, without the temporaries that cost more than the arithmetic.
 
 Each function does what the rule's own method does and writes the outcome into `w`; a rule or a weight that has no
 shorter way goes the rule's own.
@@ -22,12 +22,12 @@ _NEAR = 0.98
 
 @dataclass
 class Scratch:
-    """Two buffers that blocks share, kept from step to step: fresh memory costs as much as a pass over it."""
+    """Two scratch buffers, reused from block to block and step to step: new memory costs as much as a pass over it."""
 
     buffers: dict[tuple[torch.dtype, torch.device, int], Tensor] = field(default_factory=dict)
 
     def like(self, w: Tensor, which: int) -> Tensor:
-        """Buffer `which`, of w's shape, with anything inside."""
+        """Return buffer `which`, of w's shape, with undefined contents."""
         if w.device.type != "cpu":
             return torch.empty_like(w)  # devices keep freed memory for the next to ask
         key = (w.dtype, w.device, which)
@@ -37,7 +37,7 @@ class Scratch:
 
 
 def add_gradient_(gradient: Tensor, penalty: WeightPenalty, w: Tensor, factor: float) -> None:
-    """Gradient ← gradient + factor · dP/dw."""
+    """Add factor · dP/dw to the gradient."""
     if isinstance(penalty, L2) and not isinstance(penalty.strength, Tensor):
         gradient.add_(w, alpha=factor * penalty.strength)
     else:
@@ -45,7 +45,7 @@ def add_gradient_(gradient: Tensor, penalty: WeightPenalty, w: Tensor, factor: f
 
 
 def decay_(decay: Decay, w: Tensor, lr: Strength) -> None:
-    """The shrinkage of `decay`."""
+    """Decay the weights by `decay`."""
     if isinstance(decay, WeightDecay) and not isinstance(decay.strength, Tensor):
         w.mul_(1 - lr * decay.strength)
     else:
@@ -53,7 +53,7 @@ def decay_(decay: Decay, w: Tensor, lr: Strength) -> None:
 
 
 def prox_(penalty: WeightPenalty, w: Tensor, step: Strength, metric: Tensor | None, scratch: Scratch) -> None:
-    """The proximal step of `penalty`; may write over `metric` where that is buffer 0."""
+    """Take the proximal step of `penalty`; it may write over `metric` where that is buffer 0."""
     t = step * penalty.strength if isinstance(penalty, L1) and not isinstance(penalty.strength, Tensor) else None
     if t is None or isinstance(t, Tensor) or w.dtype not in _SINGLE:
         w.copy_(penalty.prox(w, step, metric))
@@ -66,7 +66,7 @@ def prox_(penalty: WeightPenalty, w: Tensor, step: Strength, metric: Tensor | No
 
 
 def project_(constraint: Constraint, w: Tensor) -> None:
-    """The projection of `constraint`."""
+    """Project the weights onto the set of `constraint`."""
     if not isinstance(constraint, MaxNorm) or isinstance(constraint.limit, Tensor) or w.device.type != "cpu":
         w.copy_(constraint.project(w))
         return

@@ -32,7 +32,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Moment:
-    """What an optimizer shows around one step of one parameter.
+    """Settings and state of an optimizer around one step of one parameter.
 
     Args:
         group: the optimizer's settings for the parameter.
@@ -148,7 +148,7 @@ def adafactor(m: Moment) -> Metric:
 
 
 def observe(optimizer: optim.Optimizer, parameter: nn.Parameter) -> Any:
-    """What a metric needs to have seen before the step."""
+    """Record what a metric needs from before the step."""
     if isinstance(optimizer, optim.Adadelta):
         known = optimizer.state[parameter].get("acc_delta")
         return torch.zeros_like(parameter) if known is None else known.clone()

@@ -15,7 +15,7 @@ from thinnet.plan import Binding, joint_bindings
 
 @torch.no_grad()
 def proximal_step_(bindings: Iterable[Binding], *, scale: float = 1.0, step: float = 1.0) -> None:
-    r"""W ← argmin_u ½ ‖u − w‖² + step · scale · P(u) for the penalties P that are not smooth, then the projections.
+    r"""Take the proximal step argmin_u ½ ‖u − w‖² + step · scale · P(u) of the nonsmooth penalties P, then project.
 
     Args:
         bindings: the weights, written in place, and their rules; smooth penalties and decays among them do nothing.

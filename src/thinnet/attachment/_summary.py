@@ -1,4 +1,4 @@
-"""What a plan has made of a model, parameter by parameter."""
+"""Norms, zeros and dead nodes of each parameter under a plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.plan import Binding
 
 @dataclass(frozen=True)
 class Row:
-    """One weight under its rules.
+    """Rules, norm, zeros and dead nodes of one weight.
 
     Args:
         parameter: its name.
@@ -35,7 +35,7 @@ class Row:
 
     @classmethod
     def of(cls, binding: Binding) -> Row:
-        """The row of a binding."""
+        """Measure the weight of a binding."""
         w = binding.weight.value().detach()
         outputs, inputs = binding.layout.dead(w)
         norm = float(w.double().norm())
@@ -45,13 +45,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows that print as a table."""
+    """The rows of all parameters under a plan; prints as a table."""
 
     rows: tuple[Row, ...]
 
     @classmethod
     def of(cls, bindings: Iterable[Binding]) -> Summary:
-        """One row a binding."""
+        """Measure the weight of each binding."""
         return cls(tuple(map(Row.of, bindings)))
 
     def __str__(self) -> str:

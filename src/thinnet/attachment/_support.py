@@ -1,4 +1,4 @@
-"""What each optimizer can carry, and what is refused by name."""
+"""Which rules each optimizer supports; the others are refused by name."""
 
 from __future__ import annotations
 

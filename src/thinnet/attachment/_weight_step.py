@@ -1,4 +1,4 @@
-"""The rules of one weight around one step of the optimizer, block by block while the block is in the cache."""
+"""The rules of one weight, applied around an optimizer's step, block by block while a block is in the cache."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCK = 2**18
 
 @dataclass(frozen=True, eq=False)
 class WeightStep:
-    """The rules of one weight, sorted and scaled: what happens to it around a step of the optimizer.
+    """The rules of one weight, sorted and scaled, to be applied around each step of an optimizer.
 
     Args:
         binding: the weight and its rules.
@@ -42,12 +42,12 @@ class WeightStep:
 
     @classmethod
     def of(cls, binding: Binding, scale: float, penalties_act: bool) -> WeightStep:
-        """The step of a binding, every strength times `scale`; without its penalties where they are in the loss."""
+        """Sort and scale the rules of a binding; without its penalties where they are a term of the loss."""
         order = binding.order if penalties_act else binding.order.without_penalties()
         return cls(binding, order.scaled(scale))
 
     def before(self, lr: Strength, factor: float) -> None:
-        """Gradients of the smooth penalties, times `factor`, into the parameter's gradient; then the decay."""
+        """Add the gradients of smooth penalties, times `factor`, to the parameter's; then decay the weights."""
         w = self.binding.layout.view(self.binding.parameter.detach())
         if self.order.gradient:
             assert self.binding.parameter.grad is not None
@@ -61,7 +61,7 @@ class WeightStep:
                     decay_(decay, w[rows], lr)
 
     def after(self, metric: Metric, scratch: Scratch) -> None:
-        """Proximal steps in the optimizer's metric, then projections, unless a joint step comes between."""
+        """Take proximal steps in the optimizer's metric, then project, unless a joint step comes between."""
         prox, projection = self.order.prox, () if self.joint else self.order.projection
         view = self.binding.layout.view
         w, state = view(self.binding.parameter.detach()), [view(t) for t in metric.state]
@@ -76,7 +76,7 @@ class WeightStep:
                 project_(constraint, block)
 
     def project(self) -> None:
-        """The projections that waited for the joint step."""
+        """Project, where projections wait for the joint step."""
         w = self.binding.layout.view(self.binding.parameter.detach())
         for rows in _blocks(w, self.order.projection):
             for constraint in self.order.projection:

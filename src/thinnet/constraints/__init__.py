@@ -1,4 +1,4 @@
-"""Sets that weights are kept in, by projection after every step."""
+"""Constraints: sets that weights are projected onto after every step."""
 
 from thinnet.constraints._base import Constraint
 from thinnet.constraints._max_norm import MaxNorm, max_norm

@@ -35,6 +35,6 @@ class Constraint(Rule, ABC):
 
 
 def slack(w: Tensor, size: int) -> float:
-    """What rounding can move a norm by, relative to it: in a sum of `size` squares, and in weights of w's dtype."""
+    """Bound the relative rounding error of a norm: of a sum of `size` squares, and of weights of w's dtype."""
     summed = torch.promote_types(w.dtype, torch.float32)
     return torch.finfo(w.dtype).eps + size.bit_length() * torch.finfo(summed).eps

@@ -1,4 +1,4 @@
-"""Max-norm: what enters a node has a bounded norm."""
+"""The max-norm constraint: each output's incoming weights have a bounded norm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thinnet.rule import GroupedBy
 
 
 def max_norm(w: Tensor, limit: Strength) -> Tensor:
-    """Every output's incoming weights scaled down to norm `limit` where they exceed it; of w's shape and dtype."""
+    """Project each output's incoming weights onto the ball of radius `limit`; of w's shape and dtype."""
     view, inside = group_view(precise(w), "outputs", stack_depth(limit))
     norms = group_norms(view, inside)
     # a hair inside, so that rounding leaves no row outside, and projecting again changes nothing
@@ -26,7 +26,7 @@ def max_norm(w: Tensor, limit: Strength) -> Tensor:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MaxNorm(Constraint):
-    r"""Bounds the norm of the weights that enter each output; dropout's best companion.
+    r"""Max-norm: bounds the norm of the weights that enter each output, as is usual beside dropout.
 
     .. math:: \lVert w_o \rVert_2 \le c \quad \text{for every output } o
 

@@ -1,4 +1,4 @@
-"""Non-negativity: weights that may only add."""
+"""The non-negativity constraint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thinnet.constraints._base import Constraint
 
 
 def non_negative(w: Tensor) -> Tensor:
-    """The nearest point max(w, 0), of w's shape and dtype."""
+    """Project weights onto w >= 0: max(w, 0), of w's shape and dtype."""
     return precise(w).clamp(min=0).to(w.dtype)
 
 

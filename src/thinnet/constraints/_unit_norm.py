@@ -1,4 +1,4 @@
-"""Unit norm: what enters a node has norm one."""
+"""The unit-norm constraint: each output's incoming weights have norm one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.rule import GroupedBy
 
 
 def unit_norm(w: Tensor, *, depth: int = 0) -> Tensor:
-    """Every output's incoming weights divided by their norm; `depth` leading dimensions of w are a stack's."""
+    """Divide each output's incoming weights by their norm; `depth` leading dimensions of w are a stack's."""
     view, inside = group_view(precise(w), "outputs", depth)
     norms = group_norms(view, inside)
     kind = torch.finfo(view.dtype)

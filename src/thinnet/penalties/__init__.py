@@ -1,4 +1,4 @@
-"""Terms that a cost adds to the loss, as pure functions of a tensor and a strength."""
+"""Penalties, terms of the cost beside the loss, and decays, as pure functions of a tensor and a strength."""
 
 from thinnet.penalties._base import Decay, Penalty, WeightPenalty
 from thinnet.penalties._coupled_group_lasso import CoupledGroupLasso, coupled_group_lasso, coupled_group_lasso_prox_

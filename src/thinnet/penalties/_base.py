@@ -1,4 +1,4 @@
-"""The contracts of penalties and decays: pure mathematics on tensors, settings on the object."""
+"""The contracts of penalties over one weight and of decays."""
 
 from __future__ import annotations
 

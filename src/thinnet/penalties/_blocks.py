@@ -1,4 +1,4 @@
-"""Which block each input of a weight belongs to, and sums over blocks without a loop over them."""
+"""Blocks of inputs, and vectorized sums over them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thinnet.penalties._group_numbers import group_numbers, group_slots, known_g
 
 
 class Blocks(Sequence[int]):
-    """The number of the block of each input, -1 for none, checked, and the tensors that sums over blocks go by.
+    """A partition of inputs into blocks: the number of the block of each input, -1 for none.
 
     Blocks stand in the order of their numbers.
 

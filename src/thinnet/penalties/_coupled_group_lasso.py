@@ -1,4 +1,4 @@
-"""The group lasso over groups that span parameters: whole structures of a network become exactly zero."""
+"""The group lasso over groups of weights that lie in several parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.penalties._members import Members, Memberships
 
 
 def coupled_group_lasso(ws: Mapping[str, Tensor], strength: float, members: Memberships) -> Tensor:
-    """The value s · Σ_g sqrt(size_g) · ‖w_g‖ over the parameters `ws`, a scalar."""
+    """Compute s · Σ_g sqrt(size_g) · ‖w_g‖ over the parameters `ws`, a scalar."""
     table = _table(ws, members)
     squares = group_zeros(ws, table)
     for name, w in ws.items():
@@ -44,7 +44,7 @@ def coupled_group_lasso_prox_(
         p.add(bends, pulls_squared.mul_(p.d))
         p.add(squares, norms_squared)
         p.add(tilts, norms_squared.div_(p.d))
-    pulls[table.groups] = 0  # what is in no group is gone at the threshold zero, which leaves it as it is
+    pulls[table.groups] = 0  # what is in no group counts as removed at the threshold zero, which does not change it
 
     def at(theta: Tensor) -> tuple[Tensor, Tensor]:
         sums, slopes = group_zeros(ws, table), group_zeros(ws, table)
@@ -61,7 +61,7 @@ def coupled_group_lasso_prox_(
 
 
 def _table(ws: Mapping[str, Tensor], members: Memberships) -> Members:
-    """The members, after a look at whether they are those of `ws`."""
+    """The members, checked to be those of `ws`."""
     table = Members.of(members)
     if not ws:
         raise ValueError(f"CoupledGroupLasso: no parameter given; `members` names {', '.join(table)}.")
@@ -72,7 +72,7 @@ def _table(ws: Mapping[str, Tensor], members: Memberships) -> Members:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CoupledGroupLasso(JointPenalty):
-    r"""Drives groups of weights that lie in several parameters to exactly zero, each group as a whole.
+    r"""Group lasso over groups of weights that lie in several parameters: whole groups become exactly zero.
 
     .. math:: P(w) = s \sum_g \sqrt{n_g} \, \lVert w_g \rVert_2
 

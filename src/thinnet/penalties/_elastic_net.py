@@ -1,4 +1,4 @@
-"""The elastic net: L1's exact zeros and L2's shrinkage at once."""
+"""The elastic net, L1 + L2 in one proximal step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thinnet.rule import Acts
 
 
 def elastic_net(w: Tensor, absolute: Strength, squared: Strength) -> Tensor:
-    """The value a · Σ |w| + b/2 · Σ w² for `absolute` a and `squared` b; a scalar, or one value a member of a stack."""
+    """Compute a · Σ |w| + b/2 · Σ w² for `absolute` a and `squared` b; a scalar, or one value a member of a stack."""
     x, depth = precise(w), stack_depth(absolute, squared)
     absolutes, squares = total(x.abs(), depth), total(x.square(), depth)
     return broadcast(absolute, absolutes) * absolutes + broadcast(squared, squares) * squares / 2
@@ -29,7 +29,7 @@ def elastic_net_prox(w: Tensor, absolute: Strength, squared: Strength, metric: T
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ElasticNet(WeightPenalty):
-    r"""The sum of L1 and L2, in one exact proximal step.
+    r"""Elastic net: the sum of L1 and L2, with one exact proximal step.
 
     .. math:: P(w) = l_1 \sum_i |w_i| + \frac{l_2}{2} \sum_i w_i^2
 

@@ -1,4 +1,4 @@
-"""The group lasso: whole outputs, whole inputs or whole blocks of inputs become exactly zero."""
+"""The group lasso over the outputs, the inputs or blocks of inputs of one weight."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEWTON_STEPS = 16
 
 
 def group_lasso(w: Tensor, strength: Strength, *, by: By = "outputs", blocks: Sequence[int] | None = None) -> Tensor:
-    """The value s · Σ_g sqrt(size_g) · ‖w_g‖, a scalar; one a member where the strength is of shape `stack`."""
+    """Compute s · Σ_g sqrt(size_g) · ‖w_g‖, a scalar; one a member where the strength is of shape `stack`."""
     depth = stack_depth(strength)
     view, groups = Grouping.of(w, by, blocks, depth)
     norms = total(groups.scaled(1.0, view) * roots(groups.sum(view.square())), depth)
@@ -72,7 +72,7 @@ def _outcome_norms(z: Tensor, d: Tensor, q: Tensor, tau: Strength, groups: Group
 def outcome_norms(
     sums: tuple[Tensor, Tensor, Tensor, Tensor], tau: Strength, at: Callable[[Tensor], tuple[Tensor, Tensor]]
 ) -> Tensor:
-    """θ of every group: the root of ‖z / (θ + τ/D)‖ = 1, where D is the metric; zero for groups that go.
+    """θ of every group: the root of ‖z / (θ + τ/D)‖ = 1, where D is the metric; zero for groups that become zero.
 
     1/‖z / (θ + τ/D)‖ is concave and rising in θ, so Newton's method on it climbs to the root from any point below. The
     tangents at zero and at infinity give two such points; both are the root itself where D is constant.
@@ -103,7 +103,7 @@ def outcome_norms(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GroupLasso(WeightPenalty):
-    r"""Drives whole groups of weights to exactly zero, so that nodes can be removed.
+    r"""Group lasso: drives whole groups of weights to exactly zero, so that neurons can be removed.
 
     .. math:: P(w) = s \sum_g \sqrt{n_g} \, \lVert w_g \rVert_2
 

@@ -1,4 +1,4 @@
-"""The numbers by which indices of weights say what group they belong to."""
+"""Group numbers: which group each index of a weight belongs to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def group_numbers(whose: str, each: str, numbers: object) -> Tensor:
-    """The numbers as whole ones on the CPU; what are none, or none of a group, is refused.
+    """Convert group numbers to an int64 tensor on the CPU; refuse what are not whole numbers >= -1.
 
     Args:
         whose: what an error calls them.
@@ -26,11 +26,11 @@ def group_numbers(whose: str, each: str, numbers: object) -> Tensor:
 
 
 def known_groups(numbers: Tensor) -> Tensor:
-    """The numbers of the groups that there are, in order."""
+    """List the distinct group numbers, in order."""
     known: Tensor = torch.unique(numbers[numbers >= 0])
     return known
 
 
 def group_slots(numbers: Tensor, known: Tensor) -> Tensor:
-    """The place of each number among `known`; one place behind the last where it is in no group."""
+    """Find the position of each number among `known`; the position after the last where it is in no group."""
     return torch.where(numbers < 0, known.numel(), torch.searchsorted(known, numbers))

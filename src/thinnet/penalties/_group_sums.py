@@ -1,4 +1,4 @@
-"""Sums over groups that span parameters, without a loop over groups."""
+"""Vectorized sums over groups that span parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK = 2**18
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows of one parameter, or all of it.
+    """Some rows of one parameter, or all of them, with their metric and groups.
 
     Args:
         w: the weights, as stored.
@@ -36,17 +36,17 @@ class Part:
     slots: Tensor
 
     def broadcast(self, per_group: Tensor) -> Tensor:
-        """What each index has by its group, in a shape that meets the weights."""
+        """Broadcast a value for each group to the indices of the weights."""
         shape = [-1 if dim == self.dim else 1 for dim in range(self.w.ndim)]
         return per_group.to(self.w.device, _dtype(self.w))[self.slots].view(shape)
 
     def add(self, sums: Tensor, terms: Tensor) -> None:
-        """`terms`, of z's shape, to the sums of their groups."""
+        """Add `terms`, of z's shape, to the sums of their groups."""
         add_to_groups(sums, terms, self.dim, self.slots)
 
 
 def parts_of(ws: Mapping[str, Tensor], metrics: Mapping[str, Tensor | float], members: Members) -> Iterator[Part]:
-    """Blocks of rows that stay in a CPU's cache, where the metric varies; whole parameters elsewhere."""
+    """Split parameters into blocks of rows that fit a CPU's cache, where the metric varies; else yield them whole."""
     for name, w in ws.items():
         (dim, _), slots, d = members[name], members.slots(name, w.device), metrics[name]
         if not isinstance(d, Tensor) or not d.ndim:
@@ -62,19 +62,19 @@ def parts_of(ws: Mapping[str, Tensor], metrics: Mapping[str, Tensor | float], me
 
 
 def group_zeros(ws: Mapping[str, Tensor], members: Members) -> Tensor:
-    """A sum for each slot, in the widest precision, where the first parameter is."""
+    """Return zeros for the sums, one a slot, in the widest precision, on the device of the first parameter."""
     dtype = reduce(torch.promote_types, map(_dtype, ws.values()))
     return torch.zeros(members.groups + 1, dtype=dtype, device=next(iter(ws.values())).device)
 
 
 def add_to_groups(sums: Tensor, terms: Tensor, dim: int, slots: Tensor) -> None:
-    """Terms, summed over every dimension but `dim`, to the sums of the groups in `slots`."""
+    """Add terms, summed over every dimension but `dim`, to the sums of the groups in `slots`."""
     per_index = terms.unsqueeze(-1).sum(_others(terms, dim))
     sums.index_add_(0, slots.to(sums.device), per_index.to(sums))
 
 
 def group_sizes(ws: Mapping[str, Tensor], members: Members) -> Tensor:
-    """How many weights each group has in `ws`; none in the last slot, which is no group."""
+    """Count the weights of each group in `ws`; zero in the last slot, which is no group."""
     sizes = group_zeros(ws, members)
     for name, w in ws.items():
         slots = members.slots(name, sizes.device)

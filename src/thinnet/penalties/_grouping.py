@@ -1,4 +1,4 @@
-"""How the weights of one parameter fall into groups: rows, columns, or blocks of columns."""
+"""Groups of the weights of one parameter: rows, columns, or blocks of columns."""
 
 from __future__ import annotations
 
@@ -59,6 +59,6 @@ class Grouping:
 
 
 def refuse_outputs(by: By) -> None:
-    """Refuse blocks of what are not inputs."""
+    """Refuse blocks of outputs."""
     if by != "inputs":
         raise ValueError(f'GroupLasso: `blocks` are groups of inputs: they need by="inputs", got by={by!r}.')

@@ -1,4 +1,4 @@
-"""The L1 penalty: weights become exactly zero."""
+"""The L1 penalty (lasso)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from thinnet.rule import Acts
 
 
 def l1(w: Tensor, strength: Strength) -> Tensor:
-    """The value s · Σ |w|, a scalar; one a member where the strength is of shape `stack`."""
+    """Compute s · Σ |w|, a scalar; one a member where the strength is of shape `stack`."""
     sums = total(precise(w).abs(), stack_depth(strength))
     return broadcast(strength, sums) * sums
 
 
 def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
-    """The step sign(w) · max(|w| − t/D, 0) for `threshold` t and `metric` D: exact zeros."""
+    """Soft-threshold: sign(w) · max(|w| − t/D, 0) for `threshold` t and `metric` D."""
     x, t = precise(w), broadcast(threshold, w)
     # w less its part inside [−t, t]: neither sign nor mask, and each line reuses its buffers
     if metric is not None:
@@ -35,7 +35,7 @@ def l1_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Ten
 
 @dataclass(frozen=True, eq=False, repr=False)
 class L1(WeightPenalty):
-    r"""The lasso: drives weights to exactly zero.
+    r"""L1 penalty (lasso): drives weights to exactly zero.
 
     .. math:: P(w) = s \sum_i |w_i|
 

@@ -1,4 +1,4 @@
-"""The L2 penalty: weights become small."""
+"""The L2 penalty (ridge)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from thinnet.rule import Acts
 
 
 def l2(w: Tensor, strength: Strength) -> Tensor:
-    """s/2 · Σ w², a scalar; one a member where the strength is of shape `stack`."""
+    """Compute s/2 · Σ w², a scalar; one a member where the strength is of shape `stack`."""
     sums = total(precise(w).square(), stack_depth(strength))
     return broadcast(strength, sums) * sums / 2
 
 
 def l2_gradient(w: Tensor, strength: Strength) -> Tensor:
-    """The gradient s · w, of w's shape and dtype."""
+    """Compute the gradient s · w, of w's shape and dtype."""
     return (broadcast(strength, w) * precise(w)).to(w.dtype)
 
 
 def l2_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Tensor:
-    """The step w / (1 + t/D) for `threshold` t and `metric` D: smaller, never zero."""
+    """Take the proximal step w / (1 + t/D) for `threshold` t and `metric` D."""
     if metric is None:
         return (precise(w) / broadcast(1 + threshold, w)).to(w.dtype)
     return (precise(w) / quotient(broadcast(threshold, w), precise(metric)).add_(1)).to(w.dtype)
@@ -32,7 +32,7 @@ def l2_prox(w: Tensor, threshold: Strength, metric: Tensor | None = None) -> Ten
 
 @dataclass(frozen=True, eq=False, repr=False)
 class L2(WeightPenalty):
-    r"""The ridge: drives weights toward zero but not to it.
+    r"""L2 penalty (ridge): drives weights toward zero but not to it.
 
     .. math:: P(w) = \frac{s}{2} \sum_i w_i^2
 

@@ -11,13 +11,13 @@ from thinnet.penalties._base import Decay
 
 
 def weight_decay(w: Tensor, rate: Strength) -> Tensor:
-    """The decayed w · (1 − r) for `rate` r = lr · strength, of w's shape and dtype."""
+    """Decay weights: w · (1 − r) for `rate` r = lr · strength, of w's shape and dtype."""
     return (precise(w) * broadcast(1 - rate, w)).to(w.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WeightDecay(Decay):
-    r"""Shrinks weights beside the optimizer's step, by a share that follows the learning rate.
+    r"""Decoupled weight decay: shrinks weights beside the optimizer's step, in proportion to the learning rate.
 
     .. math:: w \leftarrow w \, (1 - \mathrm{lr} \cdot s)
 

@@ -1,4 +1,4 @@
-"""Which rule governs which parameter, and what is wrong with it."""
+"""Plans: which rule governs which parameter of a model, and what is wrong with that."""
 
 from thinnet.plan._binding import Binding
 from thinnet.plan._convert import from_keras, from_torch

@@ -1,4 +1,4 @@
-"""Which rules each weight of a model gets from the entries of a plan."""
+"""Binding the entries of a plan to the weights of a model."""
 
 from __future__ import annotations
 

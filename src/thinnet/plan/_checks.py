@@ -18,7 +18,7 @@ from thinnet.rule import Rule
 def check(
     entries: Iterable[tuple[Key, Rule]], bindings: Iterable[Binding], model: nn.Module, optimizer: Optimizer | None
 ) -> Iterator[Finding]:
-    """Every finding, keys first, then parameter by parameter.
+    """Find what is wrong with a plan: its keys first, then parameter by parameter.
 
     Args:
         entries: the plan's keys and rules.

@@ -1,4 +1,4 @@
-"""Rules out of what Keras and torch call regularizers, constraints and weight decay, with the factor between them."""
+"""Conversion of Keras regularizers and constraints and of torch's weight decay into rules, factors included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BESIDE_THE_STEP = ("AdamW", "Adafactor", "Muon")
 
 
 def from_keras(config: Mapping[str, Any]) -> Rule:
-    r"""The rule that a Keras regularizer or constraint of a dense or convolution kernel is.
+    r"""Convert a Keras regularizer or constraint of a dense or convolution kernel into the equal rule.
 
     Keras's L2 is :math:`l_2 \sum w^2`, `L2(s)` here is :math:`\frac{s}{2} \sum w^2`: the strength doubles. L1 and the
     bounds are alike.
@@ -53,7 +53,7 @@ def from_keras(config: Mapping[str, Any]) -> Rule:
 
 
 def from_torch(optimizer: Optimizer) -> tuple[Rule | None, ...]:
-    """The rule that `weight_decay` is, for each of the optimizer's parameter groups, in order; None where it is 0.
+    """Convert the `weight_decay` of each parameter group of an optimizer into the equal rule; None where it is 0.
 
     `weight_decay=s` is `L2(s)` where torch adds s · w to the gradient (SGD, Adam, ...), and `WeightDecay(s)` where it
     shrinks the weights beside the step (AdamW, `decoupled_weight_decay=True`, ...); the factor is 1. Put the rules in a

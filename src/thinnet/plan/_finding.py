@@ -1,4 +1,4 @@
-"""A finding: something about a plan that its author would want to know."""
+"""A finding: one thing that is wrong with a plan or beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Code = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a plan, or beside it.
+    """One thing that is wrong with a plan, or beside it in the model or optimizer.
 
     Args:
         code: what was found, for programs.

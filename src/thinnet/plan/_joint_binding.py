@@ -13,7 +13,7 @@ from thinnet.plan._binding import Binding
 
 @dataclass(frozen=True, eq=False)
 class JointBinding:
-    """One penalty over several weights, and those weights.
+    """A penalty over several weights, and the bindings of those weights.
 
     Args:
         rule: the penalty.
@@ -30,7 +30,7 @@ class JointBinding:
 
 
 def joint_bindings(bindings: Iterable[Binding], scale: float = 1.0) -> tuple[JointBinding, ...]:
-    """One for each penalty over several weights in `bindings`, its strength times `scale`.
+    """Gather the weights of each penalty over several weights, its strength times `scale`.
 
     A rule is one object in all the bindings that it governs.
     """

@@ -20,13 +20,13 @@ _VERSION = 1
 
 
 def plan_to_json(entries: Iterable[tuple[Key, Rule]], examples: int | None) -> str:
-    """The JSON of a plan."""
+    """Write a plan as JSON."""
     rows = [{"on": _key_to(key), "rules": [_rule_to(part) for part in rule.parts()]} for key, rule in entries]
     return json.dumps({"thinnet_plan": _VERSION, "examples": examples, "entries": rows}, indent=2, allow_nan=False)
 
 
 def plan_from_json(text: str) -> tuple[list[tuple[Key, Rule]], int | None]:
-    """The entries and the number of examples that `plan_to_json` wrote."""
+    """Read the entries and the number of examples that `plan_to_json` wrote."""
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:

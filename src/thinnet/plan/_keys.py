@@ -1,4 +1,4 @@
-"""What a plan's keys mean: a glob over names, a module class, a predicate, or every weight matrix and kernel."""
+"""Keys of a plan: a glob over names, a module class, a predicate, or every weight matrix and kernel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key = str | type[nn.Module] | Callable[[str, nn.Parameter], bool] | Every
 
 
 def check_key(key: object) -> Key:
-    """`key` if a plan can use it; a TypeError that says what it can be otherwise."""
+    """Return `key` if a plan can use it; raise a TypeError that says what it can be otherwise."""
     if isinstance(key, type):
         if issubclass(key, nn.Module):
             return key
@@ -50,14 +50,14 @@ def matches(key: Key, weight: Weight) -> bool:
 
 
 def key_name(key: Key) -> str:
-    """The key as a person reads it."""
+    """Write a key for people."""
     if isinstance(key, Every):
         return key.value
     return repr(key) if isinstance(key, str) else getattr(key, "__qualname__", repr(key))
 
 
 def key_suggestion(key: Key, found: Sequence[Weight]) -> str:
-    """A sentence with the names that a key without a match may have meant, or those that there are."""
+    """Suggest names to the author of a key without a match: near misses, or what there is."""
     if isinstance(key, str):
         names = [name for weight in found for name in weight.names]
     elif isinstance(key, type):

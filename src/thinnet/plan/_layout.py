@@ -1,4 +1,4 @@
-"""Where a module keeps the outputs and the inputs of its weights."""
+"""Layouts of stored weights: which dimension is the outputs and which the inputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTra
 
 @dataclass(frozen=True)
 class Layout:
-    """How stored weights are turned so that dimension 0 is the outputs and dimension 1 the inputs.
+    """The view of stored weights in which dimension 0 is the outputs and dimension 1 the inputs.
 
     Args:
         inputs_first: the module stores `(in, out, ...)`, as transposed convolutions and embeddings do. An embedding is
@@ -26,7 +26,7 @@ class Layout:
     groups: int = 1
 
     def view(self, w: Tensor) -> Tensor:
-        """`w` as `(out, in, ...)`, sharing its memory."""
+        """View `w` as `(out, in, ...)`."""
         return w.transpose(0, 1) if self.inputs_first and w.ndim > 1 else w
 
     def mixes(self, grouping: GroupedBy) -> bool:
@@ -34,7 +34,7 @@ class Layout:
         return self.groups > 1 and grouping == ("outputs" if self.inputs_first else "inputs")
 
     def dead(self, w: Tensor) -> tuple[int, int]:
-        """How many outputs and how many inputs have no weight that is not zero."""
+        """Count the outputs and the inputs whose weights are all zero."""
         if w.ndim < 2:
             return int((w == 0).sum()), 0
         alive = (w != 0).flatten(2).any(2) if w.ndim > 2 else w != 0
@@ -44,7 +44,7 @@ class Layout:
 
 
 def layout_of(module: nn.Module) -> Layout:
-    """The layout of the weights that `module` owns."""
+    """Determine the layout of the weights that `module` owns."""
     # transformers.pytorch_utils.Conv1D is a linear layer stored (in, out)
     conv1d = type(module).__qualname__ == "Conv1D" and type(module).__module__.startswith("transformers.")
     groups = module.groups if isinstance(module, _CONVOLUTIONS) else 1

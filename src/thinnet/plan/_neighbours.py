@@ -1,4 +1,4 @@
-"""Which modules feed a normalization, as far as the module tree tells."""
+"""Layers and dropouts that feed a normalization, as far as the module tree tells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.plan._module_kinds import is_norm
 
 
 def norms_after(model: nn.Module) -> dict[int, str]:
-    """For each weight, by identity, whose output goes straight into a normalization: the name of that normalization.
+    """Map each weight, by identity, whose output goes straight into a normalization, to the normalization's name.
 
     Neighbours in a `Sequential` are known to feed each other. Elsewhere the order of registration is all there is, and
     only a batch normalization of as many features counts: a layer normalization there is often behind a sum.
@@ -29,7 +29,7 @@ def norms_after(model: nn.Module) -> dict[int, str]:
 
 
 def dropouts_before_norm(model: nn.Module) -> Iterator[tuple[str, str]]:
-    """Every dropout that feeds a batch normalization straight away in a `Sequential`, with the latter's name."""
+    """Yield each dropout that directly feeds a batch normalization in a `Sequential`, with the latter's name."""
     for parent, first, name, second in _neighbours(model):
         drops = isinstance(parent, nn.Sequential) and "Dropout" in type(first).__name__ and getattr(first, "p", 0) != 0
         if drops and isinstance(second, nn.modules.batchnorm._BatchNorm):

@@ -1,4 +1,4 @@
-"""The penalties of a bound plan as terms of the cost."""
+"""Values of the penalties of a bound plan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thinnet.plan._joint_binding import joint_bindings
 
 
 def penalty_values(bindings: Iterable[Binding], scale: float = 1.0) -> Iterator[tuple[Penalty, Tensor]]:
-    """Each penalty, its strength times `scale`, and its value now: a differentiable scalar.
+    """Yield each penalty, its strength times `scale`, and its value now, a differentiable scalar.
 
     Frozen weights are left out. A penalty over several weights comes once.
     """

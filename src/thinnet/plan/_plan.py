@@ -17,7 +17,7 @@ from thinnet.rule import Rule
 
 
 class Plan:
-    r"""Which rule governs which parameter of a model.
+    r"""An ordered mapping from patterns over parameters to the rules that govern them.
 
     `Plan(rule)` puts the rule on every weight matrix and kernel: parameters with "weight" in their name and two or more
     dimensions. Biases, the weights of normalizations and embeddings (tables of learned inputs, not weights of a layer)
@@ -76,7 +76,7 @@ class Plan:
         self.examples = examples
 
     def bind(self, model: nn.Module) -> tuple[Binding, ...]:
-        """The bindings of `model`: one per distinct parameter that a key claims, in the order of the model.
+        """Bind the rules to `model`: one binding per distinct parameter that a key claims, in the order of the model.
 
         Tied weights are bound once. Frozen parameters are bound too: whether they are frozen is looked at anew at each
         step.
@@ -89,7 +89,7 @@ class Plan:
         return tuple(bind(self.entries, 1 / self.examples if self.examples else None, model))
 
     def findings(self, model: nn.Module, optimizer: Optimizer | None = None) -> tuple[Finding, ...]:
-        """What is wrong with this plan on `model`, and what is wrong beside it in `optimizer`; empty when nothing is.
+        """Find what is wrong with this plan on `model`, and beside it in `optimizer`; empty when nothing is.
 
         | code | what was found |
         |---|---|
@@ -107,7 +107,7 @@ class Plan:
         return tuple(check(self.entries, self.bind(model), model, optimizer))
 
     def to_json(self) -> str:
-        """The plan as JSON: keys by name, rules by name with every field.
+        """Write the plan as JSON: keys by name, rules by name with every field.
 
         Raises:
             ValueError: a key is a predicate, or a rule is not one of thinnet's.
@@ -116,7 +116,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan that `to_json` wrote. Imports nothing: a class outside `torch.nn` must have been imported before.
+        """Read what `to_json` wrote. Imports nothing: a class outside `torch.nn` must have been imported before.
 
         Raises:
             ValueError: not such JSON, or an unknown rule, field or class, by name.

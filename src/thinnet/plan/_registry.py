@@ -1,4 +1,4 @@
-"""Rules by name."""
+"""The registry of rules by the names of their classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.rule import Rule
 
 
 def rule_types() -> dict[str, type[Rule]]:
-    """Every rule that thinnet exports, by the name of its class.
+    """List every rule class that thinnet exports, by name.
 
     The rooms' own public names are the registry: importing one more module changes nothing.
     """

@@ -27,7 +27,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Weight:
-    """One distinct weight of a model.
+    """A distinct weight of a model: its places, and the parameters behind it.
 
     Args:
         places: where it is; more than one when tied.
@@ -80,7 +80,7 @@ class Weight:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """The model inside `torch.compile`, DistributedDataParallel and DataParallel, so that names are the user's own."""
+    """Unwrap a model from `torch.compile`, DistributedDataParallel and DataParallel, so that names are the user's."""
     inner = getattr(model, "_orig_mod", None)
     if inner is None and isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         inner = model.module
@@ -88,7 +88,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def weights(model: nn.Module) -> tuple[Weight, ...]:
-    """Every distinct weight of `model`, in the order of `named_parameters`."""
+    """List the distinct weights of `model`, in the order of `named_parameters`."""
     found: dict[int, Weight] = {}
     for place, parameters, by in _places(unwrap(model)):
         if not parameters:
@@ -123,7 +123,7 @@ def _places(model: nn.Module) -> Iterator[tuple[Place, tuple[nn.Parameter, ...],
 
 
 def _hooked(module: nn.Module) -> dict[str, str]:
-    """Attributes that a forward hook of torch.nn.utils computes, with what does it."""
+    """Find attributes that a forward hook of torch.nn.utils computes, with a description of the hook."""
     found = {}
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, WeightNorm | SpectralNorm):

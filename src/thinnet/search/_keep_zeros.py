@@ -1,4 +1,4 @@
-"""Training on what is left: weights that are exactly zero stay so."""
+"""Fine-tuning of sparse networks with their zeros held."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet.plan import Plan, Weight, weights
 
 
 class KeptZeros:
-    """What `keep_zeros` returns: it acts until `remove`, or to the end of a `with` block.
+    """The handle of held zeros, returned by `keep_zeros`; active until `remove` or the end of a `with` block.
 
     Args:
         held: names, parameters and where their zeros are.
@@ -35,7 +35,7 @@ class KeptZeros:
         return {name: int(zero.sum()) for name, _, zero in self._held}
 
     def remove(self) -> None:
-        """Let the weights go. They move again with the next step."""
+        """Stop holding zeros: the weights move again with the next step."""
         for handle in self._handles:
             handle.remove()
 
@@ -59,7 +59,7 @@ class KeptZeros:
 
 
 def keep_zeros(model: nn.Module, optimizer: Optimizer, *, plan: Plan | None = None) -> KeptZeros:
-    r"""Hold weights that are exactly zero now at zero through every `optimizer.step()`, and train the others freely.
+    r"""Hold weights that are exactly zero now at zero through every `optimizer.step()`; the others train freely.
 
     The penalty that made the zeros also made what is left too small. Trained on without the penalty, and with the
     zeros held, the survivors lose that bias (the relaxed lasso).

@@ -1,4 +1,4 @@
-"""A penalized loss over all weights of a model, as what a proximal gradient method asks of it."""
+"""The penalized loss of a model, with the gradient and proximal step of a proximal gradient method."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Point = list[Tensor]
 
 
 def gradient(f: Tensor, parameters: Sequence[Tensor]) -> Point:
-    """The gradient of f; that of a parameter which f does not use is zero."""
+    """Compute the gradient of f; that of a parameter which f does not use is zero."""
     pairs = zip(parameters, torch.autograd.grad(f, parameters, allow_unused=True), strict=True)
     return [torch.zeros_like(p) if g is None else g.to_dense() if g.is_sparse else g for p, g in pairs]
 
@@ -70,24 +70,24 @@ class Objective:
             parameter.grad = gradient
 
     def point(self) -> Point:
-        """A copy of the weights."""
+        """Copy the weights."""
         return [p.detach().clone() for p in self.parameters]
 
     @torch.no_grad()
     def move(self, point: Point) -> None:
-        """Put the weights there."""
+        """Set the weights to a point."""
         for parameter, value in zip(self.parameters, point, strict=True):
             parameter.copy_(value)
 
     @torch.enable_grad()
     def slope(self) -> tuple[float, Point]:
-        """F's smooth part f here, and its gradient."""
+        """Compute F's smooth part f at the weights, and its gradient."""
         f = self._f()
         return float(f.detach()), gradient(f, self.parameters)
 
     @torch.no_grad()
     def values(self) -> tuple[float, float]:
-        """The smooth part f here, and all of F but the constraints."""
+        """Compute the smooth part f at the weights, and all of F but the constraints."""
         f = float(self._f())
         return f, f + (sum(self._attachment.terms().values()) if self._attachment is not None else 0.0)
 
@@ -97,7 +97,7 @@ class Objective:
         return max(torch.finfo(dtype).eps for dtype in {self._dtype, *(p.dtype for p in self.parameters)})
 
     def step(self, gradient: Point, length: float) -> None:
-        """The proximal step from here: w = prox(w − length · gradient); of length zero, it is the projection."""
+        """Take the proximal step w = prox(w − length · gradient); one of length zero is the projection."""
         for parameter, slope in zip(self.parameters, gradient, strict=True):
             parameter.grad = slope
         self._optimizer.param_groups[0]["lr"] = length
@@ -136,7 +136,7 @@ class Objective:
 
 
 def _bind(plan: Plan, model: nn.Module) -> tuple[Binding, ...]:
-    """The plan's bindings, if all of its rules have a cost and claim something."""
+    """Bind the plan; refuse a rule without a cost and a key that claims nothing."""
     unmatched = [finding for finding in plan.findings(model) if finding.code == "no-match"]
     if unmatched:
         raise ValueError(f"polish_: {' '.join(map(str, unmatched))}")
@@ -151,7 +151,7 @@ def _bind(plan: Plan, model: nn.Module) -> tuple[Binding, ...]:
 
 
 def _attach(model: nn.Module, plan: Plan, optimizer: torch.optim.Optimizer, scale: float) -> Attachment | None:
-    """What acts through proximal steps and projections, at work; None where nothing does."""
+    """Attach the rules that act through proximal steps and projections; None where there are none."""
     entries = {}
     for key, rule in plan.entries:
         # masks act in the forward pass: a second attachment would take the place of the caller's

@@ -1,4 +1,4 @@
-"""What of a plan makes zeros, where, and what is left."""
+"""The weights that a plan can set to zero: their nonzeros, and the strength at which all are zero."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from thinnet.attachment import proximal_step_
 from thinnet.plan import Binding, penalty_values
 
 FAR = 1e12
-"""A strength beyond which nothing stays; in float32 its products with norms are finite."""
+"""A strength at which every penalized weight is zero; in float32 its products with norms are finite."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sparsity:
-    """The weights of a model that a plan can take to zero, with those of its rules that do.
+    """The weights of a model that a plan can set to zero, with the rules that do so.
 
     Args:
         bindings: the weights, frozen ones left out, and their nonsmooth rules and constraints.
@@ -28,7 +28,7 @@ class Sparsity:
 
     @classmethod
     def of(cls, bindings: Iterable[Binding]) -> Sparsity:
-        """Those of the bindings of a plan."""
+        """Select them from the bindings of a plan."""
         found = []
         for binding in bindings:
             rules = tuple(rule for rule in binding.rules if rule.acts != "gradient")
@@ -40,7 +40,7 @@ class Sparsity:
         return bool(self.bindings)
 
     def parts(self) -> Iterator[Sparsity]:
-        """Weights that no other shares a group with, one by one; those that groups span, together."""
+        """Yield weights that share no group one by one, and those that groups span together."""
         together: dict[int, list[Binding]] = {}
         for binding in self.bindings:
             spanning = [id(rule) for rule in binding.order.joint_prox]
@@ -50,12 +50,12 @@ class Sparsity:
 
     @torch.no_grad()
     def take_to_zero_(self) -> None:
-        """Set what is penalized to zero."""
+        """Set the penalized weights to zero."""
         proximal_step_(self.bindings, scale=FAR)
 
     @torch.no_grad()
     def strength_of(self, gradients: Iterable[Tensor]) -> float:
-        r"""The least factor on all strengths at which zero is optimal: t with −∇ ∈ t · ∂P(0). The weights must be zero.
+        r"""Find the least factor t on all strengths at which zero is optimal: −∇ ∈ t · ∂P(0). The weights must be zero.
 
         Zero is optimal where a gradient step from it comes back by the proximal step. For L1 that is
         max abs(∇) / s, for groups max ‖∇_g‖ / (s sqrt(n_g)); a sum of both has no closed form, so t is bisected.
@@ -101,12 +101,12 @@ class Sparsity:
 
     @torch.no_grad()
     def value(self) -> float:
-        """The penalties' sum at strength one; zero exactly where nothing penalized is left."""
+        """Sum the penalties at strength one; zero exactly where every penalized weight is."""
         return math.fsum(float(value) for _, value in penalty_values(self.bindings))
 
     @torch.no_grad()
     def alive(self) -> dict[str, Tensor]:
-        """Which groups of each weight are not zero, under penalties that have groups: `(*stack, groups)`."""
+        """Mark the groups of each weight that are not zero, under penalties with groups: `(*stack, groups)`."""
         found = {}
         for binding in self.bindings:
             for rule in binding.order.prox:
@@ -117,11 +117,11 @@ class Sparsity:
 
     @torch.no_grad()
     def count(self) -> tuple[int, int]:
-        """How many of the weights are not zero, and how many there are."""
+        """Count the weights that are not zero, and all of them."""
         values = [binding.parameter for binding in self.bindings]
         return sum(int(v.count_nonzero()) for v in values), sum(v.numel() for v in values)
 
     @torch.no_grad()
     def norm(self) -> float:
-        """The Euclidean norm of all weights together."""
+        """Compute the Euclidean norm of all weights together."""
         return math.sqrt(sum(float(binding.parameter.double().square().sum()) for binding in self.bindings))

@@ -1,4 +1,4 @@
-"""Adam for a stack: every member with its own learning rate and its own rules."""
+"""Adam for a stack, with learning rates and rules of each member."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ class StackAdam(torch.optim.Optimizer):
         self._prepare()
 
     def _prepare(self) -> None:
-        """What depends on which members there are: their learning rates and rules."""
+        """Gather the learning rates and rules of the members."""
         self._lr_K = torch.tensor([m.lr for m in self.stack.members], dtype=torch.float64)
         self._rules = {w: _Rules.of(_stacked(self.stack, w)) for w in self.stack.weights}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step on every parameter that has a gradient."""
+        """Take one step on every parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -108,7 +108,7 @@ class StackAdam(torch.optim.Optimizer):
         return loss
 
     def _before(self, parameter: Tensor, lr_K: Tensor) -> None:
-        """Gradients of the smooth penalties, and decay."""
+        """Add the gradients of smooth penalties, and decay the weights."""
         w, g, rules = parameter, parameter.grad, self._rules.get(parameter)
         if rules is None:
             return
@@ -146,7 +146,7 @@ class StackAdam(torch.optim.Optimizer):
         self._pool.give(*steps)
 
     def _after(self, parameter: Tensor, lr_K: Tensor, beta2: float, eps: float) -> None:
-        """Proximal steps in Adam's metric, then projections."""
+        """Take proximal steps in Adam's metric, then project."""
         w, v, rules = parameter, self.state[parameter]["exp_avg_sq"], self._rules.get(parameter)
         if rules is None:
             return
@@ -160,7 +160,7 @@ class StackAdam(torch.optim.Optimizer):
             w[k] = constraint.project(w[k])
 
     def keep(self, indices: Sequence[int]) -> None:
-        """Only these members of the stack stay, with their moments, in this order."""
+        """Keep only these members of the stack, with their moments, in this order."""
         self.stack.keep(indices)
         self._pool.clear()
         for parameter in self.stack.parameters():

@@ -1,10 +1,9 @@
-"""An unfinished training in a file, so that a killed fit can go on."""
+"""The checkpoint of an unfinished fit: a file from which a killed fit resumes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,25 +13,26 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from thinnet._files import replacing_file
 from thinnet.errors import CheckpointError
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
 _SECONDS = 10.0
-"""Least time between two writes."""
+"""Least number of seconds between two writes."""
 
 
 class Checkpoint:
-    """One file that always holds whole states: the tensors of each, and its plain values in the header.
+    """A file of states, replaced as a whole: the tensors of each, and its plain values in the header.
 
     Args:
         path: the file.
         *identity: whatever the states belong to, as bytes; states of another identity are refused.
-        memo: what was found out before the training, as text; kept beside the states.
+        metadata: text that is kept beside the states, such as what was found before the training.
     """
 
-    def __init__(self, path: str | Path, *identity: bytes, memo: str = "") -> None:
-        self.path, self.memo = Path(path), memo
+    def __init__(self, path: str | Path, *identity: bytes, metadata: str = "") -> None:
+        self.path, self.metadata = Path(path), metadata
         digest = hashlib.sha256()
         for part in identity:
             digest.update(hashlib.sha256(part).digest())
@@ -41,7 +41,7 @@ class Checkpoint:
         self.failure: str | None = None
 
     def load(self) -> list[State]:
-        """The states, none where there is no file.
+        """Read the states, none where there is no file.
 
         Raises:
             CheckpointError: the file is damaged, or belongs to other data or settings.
@@ -55,7 +55,7 @@ class Checkpoint:
             plain = json.loads(header["states"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise damaged(self.path, error) from error
-        if not plain and header.get("memo") == self.memo:
+        if not plain and header.get("metadata") == self.metadata:
             return []  # no training had begun, so it fits any
         if header.get("identity") != self.identity:
             raise foreign(self.path)
@@ -67,29 +67,28 @@ class Checkpoint:
         return self.failure is None and time.monotonic() - self.written > _SECONDS
 
     def save(self, states: Sequence[State]) -> None:
-        """Replace the file by these states, whole or not at all. A disk that is full ends the writing, not the fit."""
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        header = {"identity": self.identity, "states": json.dumps([plain for _, plain in states]), "memo": self.memo}
+        """Replace the file by these states, whole or not at all; the reason of a failure is kept in `failure`."""
+        header = {
+            "identity": self.identity,
+            "states": json.dumps([plain for _, plain in states]),
+            "metadata": self.metadata,
+        }
         tensors = {f"{i}.{name}": t.contiguous() for i, (named, _) in enumerate(states) for name, t in named.items()}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            safetensors.torch.save_file(tensors, partial, header)
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
-            os.replace(partial, self.path)
+            with replacing_file(self.path) as partial:
+                safetensors.torch.save_file(tensors, partial, header)
         except (OSError, SafetensorError) as error:
             self.failure = str(error)
-        finally:
-            partial.unlink(missing_ok=True)
         self.written = time.monotonic()
 
     def remove(self) -> None:
-        """The training is done."""
+        """Delete the file of a fit that is over."""
         self.path.unlink(missing_ok=True)
 
 
-def kept_memo(path: Path) -> tuple[str, bool]:
-    """The memo of a checkpoint, "" where there is no file, and whether a training had begun.
+def read_metadata(path: Path) -> tuple[str, bool]:
+    """Read the metadata of a checkpoint, "" where there is no file, and whether a training had begun.
 
     Raises:
         CheckpointError: the file is damaged.
@@ -99,18 +98,18 @@ def kept_memo(path: Path) -> tuple[str, bool]:
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
-        return header.get("memo", ""), bool(json.loads(header["states"]))
+        return header.get("metadata", ""), bool(json.loads(header["states"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise damaged(path, error) from error
 
 
 def damaged(path: Path, error: Exception) -> CheckpointError:
-    """What is wrong with a file that cannot be read."""
+    """Return the error of a file that cannot be read."""
     return CheckpointError(f"{path} is no whole checkpoint ({error}). Delete it to start anew.")
 
 
 def foreign(path: Path) -> CheckpointError:
-    """What is wrong with the file of another training."""
+    """Return the error of a file that another fit wrote."""
     return CheckpointError(
         f"{path} belongs to another table, other parameters or another seed. Give the same ones (and an "
         "integer random_state) to go on, or delete it to start anew."

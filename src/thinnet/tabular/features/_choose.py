@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from thinnet.tabular._budget import Budget
-from thinnet.tabular._checkpoint import Checkpoint, foreign, kept_memo
+from thinnet.tabular._checkpoint import Checkpoint, foreign, read_metadata
 from thinnet.tabular._progress import Progress
 from thinnet.tabular._time_plan import feature_time, fraction_after_features, fraction_during_features
 from thinnet.tabular.columns._encoder import Encoder
@@ -111,7 +111,7 @@ def choose_columns(
         return Chosen(path, "", seconds)
     memo = json.dumps({"identity": identity, "seconds": seconds, "path": to_plain(path)})
     # at once: what follows may be killed, and a time limit may let another path choose other columns
-    Checkpoint(checkpoint, memo=memo).save([])
+    Checkpoint(checkpoint, metadata=memo).save([])
     return Chosen(path, memo, seconds)
 
 
@@ -183,7 +183,7 @@ def _reason(path: FeaturePath, name: str) -> str:
 
 def _remembered(checkpoint: Path, identity: str, budget: Budget) -> Chosen | None:
     """The path that a checkpoint holds; its time counts."""
-    memo, trained = kept_memo(checkpoint)
+    memo, trained = read_metadata(checkpoint)
     if not memo:
         if trained:
             raise foreign(checkpoint)  # of a fit that chose no columns

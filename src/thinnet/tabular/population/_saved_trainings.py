@@ -48,7 +48,7 @@ class SavedTrainings:
             return cls(None, budget)
         arrays = (problem.x_ND.numpy(), problem.y_N.numpy(), problem.fold_N)
         identity = [*(array.tobytes() for array in arrays), repr((settings, configurations)).encode()]
-        return cls(Checkpoint(path, *identity, memo=metadata), budget)
+        return cls(Checkpoint(path, *identity, metadata=metadata), budget)
 
     @property
     def best_score(self) -> float:
