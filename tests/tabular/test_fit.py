@@ -91,7 +91,7 @@ def bytes_alive() -> int:
     gc.collect()
     with warnings.catch_warnings():  # looking at every object meets deprecated ones
         warnings.simplefilter("ignore")
-        storages = [o.untyped_storage() for o in gc.get_objects() if isinstance(o, torch.Tensor)]
+        storages = [o.untyped_storage() for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
