@@ -94,5 +94,5 @@ def test_what_only_sums_read_is_grouped_by_what_writes_it() -> None:
 
 
 def test_a_model_without_structures_is_refused() -> None:
-    with pytest.raises(tn.NotCompactableError, match="groups: Linear has no structure that could go"):
+    with pytest.raises(tn.NotCompactableError, match="groups: Linear has no structure that could be removed"):
         tn.groups(nn.Linear(3, 2), torch.randn(2, 3))

@@ -122,5 +122,5 @@ def test_networks_with_dropout_are_polished_without_it() -> None:
 def test_a_way_down_on_which_nothing_leaves_zero_is_told() -> None:
     problem = regression()
     settings = {"strengths": [1000.0, 900.0], "direction": "down", "first_rounds": 2}
-    with pytest.warns(NoEffectWarning, match=r'nothing ever left zero on the way down.*use direction="up"'):
+    with pytest.warns(NoEffectWarning, match=r'no weight became nonzero on the way down.*use direction="up"'):
         tn.path(linear, tn.Plan(tn.L1(1.0)), problem.fit, problem.losses, **settings)

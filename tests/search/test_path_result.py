@@ -22,10 +22,10 @@ def test_it_prints_and_draws() -> None:
     titles = [annotation.text for annotation in path.figure({"weight": list("abcdefgh")}).layout.annotations]
     assert titles == [
         "held-out error",
-        "weights left",
-        "groups of weight left",
+        "nonzero weights",
+        "nonzero groups of weight",
         "norm of weights",
-        "when groups of weight leave",
+        "strength at which groups of weight become zero",
     ]
 
 

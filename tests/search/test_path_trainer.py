@@ -7,7 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 import thinnet as tn
-from thinnet.search._gradient_recorder import Recorder
+from thinnet.search._gradient_recorder import GradientRecorder
 from thinnet.search._path_trainer import PathTrainer
 
 from .networks import INPUTS, Problem, gradient_descent, linear, perceptron, regression, settings, task
@@ -22,7 +22,7 @@ def test_on_the_way_down_the_rest_stays_as_it_was_trained_until_something_comes_
         optimizer.zero_grad()
         # half the gradient once the largest strength is known: a little below it nothing comes in
         ((0.5 if known else 1.0) * problem.loss(model)).backward()
-        known = known or isinstance(optimizer, Recorder)
+        known = known or isinstance(optimizer, GradientRecorder)
         optimizer.step()
         with torch.no_grad():
             model[2].bias.add_(0.01)  # and something drifts

@@ -73,7 +73,7 @@ def calibration(
         raise ValueError(f"calibration: `bins` must be >= 1, got {bins}.")
     if not levels or not all(0 < q < 1 for q in levels):
         raise ValueError(f"calibration: `levels` must be in (0, 1), and one at least, got {tuple(levels)}.")
-    target = targets_of(pred, y, "calibration")
+    target = targets_of(pred.samples, pred.probabilities, y, "calibration")
     if not target.numel():
         raise ValueError("calibration: there are no targets.")
     if pred.probabilities is None:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from thinnet.ensemble._noise import Source
 from thinnet.ensemble._passes import Passes
-from thinnet.ensemble._predictions import Predictions, Probabilities
+from thinnet.ensemble._predictions import Predictions
 from thinnet.ensemble._randomized import randomized
+from thinnet.ensemble._targets import Probabilities
 
-Activation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
+OutputActivation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
 
 
 def mc_predict(
@@ -24,7 +25,7 @@ def mc_predict(
     samples: int = 50,
     seed: int | None = None,
     batch_size: int | None = None,
-    activation: Activation | None = None,
+    activation: OutputActivation | None = None,
     grad: bool = False,
 ) -> Predictions:
     r"""Predictions of `samples` networks that dropout makes out of one (MC dropout).
@@ -129,7 +130,7 @@ def _gathered(blocks: Iterator[tuple[int, Tensor]], samples: int, grad: bool) ->
     return whole
 
 
-def _activation(activation: Activation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:
+def _activation(activation: OutputActivation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:
     """What turns outputs (K, B, ...) into predictions, and what these are."""
     if activation is None:
         return lambda outputs: outputs, None

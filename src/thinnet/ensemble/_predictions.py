@@ -5,18 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from thinnet.ensemble._likelihood import mixture_log_density, mixture_log_probability
-from thinnet.ensemble._targets import targets_of
-from thinnet.ensemble._temperature import fitted_temperature, tempered
-
-Probabilities = Literal["classes", "independent"]
-"""What samples are: distributions over the last dimension, or a probability of "yes" in each element."""
+from thinnet.ensemble._targets import Probabilities, targets_of
+from thinnet.ensemble._temperature_scaling import fitted_temperature, tempered
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +166,7 @@ class Predictions:
             Gal, Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning",
             2016.
         """
-        target = targets_of(self, y, "log_likelihood")
+        target = targets_of(self.samples, self.probabilities, y, "log_likelihood")
         if self.probabilities is None:
             if noise_std is None:
                 raise ValueError(
@@ -213,7 +209,8 @@ class Predictions:
             Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017.
         """
         kind = self._kind()
-        return fitted_temperature(self.samples, targets_of(self, y, "temperature"), classes=kind == "classes")
+        target = targets_of(self.samples, kind, y, "temperature")
+        return fitted_temperature(self.samples, target, classes=kind == "classes")
 
     def tempered(self, t: float) -> Predictions:
         """Predictions with every sample's p^(1/T), renormalised: T over 1 softens, under 1 sharpens.

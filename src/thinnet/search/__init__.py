@@ -1,4 +1,4 @@
-"""Strengths found: the path of every strength, what to choose on it, and what makes it exact."""
+"""Regularization strength: a path of models over it, the choice among them, exact optima and refits that keep zeros."""
 
 from thinnet.search._keep_zeros import KeptZeros, keep_zeros
 from thinnet.search._path import path

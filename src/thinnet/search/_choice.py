@@ -1,4 +1,4 @@
-"""Which point of a path to take, and when groups leave."""
+"""Choice of a point on a path, and the strength at which each group of weights becomes zero."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_se(points: Sequence[Point]) -> Point:
 
 
 def leaves(points: Sequence[Point], name: str) -> Tensor:
-    """The strength from which on each group of a weight is zero: (groups,); infinite where it never leaves."""
+    """The strength from which on each group of a weight is zero: (groups,); infinite where there is none."""
     known = sorted({known for point in points for known in point.alive})
     if name not in known:
         raise ValueError(
@@ -45,8 +45,8 @@ def leaves(points: Sequence[Point], name: str) -> Tensor:
     if len({mask.shape for mask in masks}) > 1:
         raise ValueError(f"path: groups of {name!r} were removed along the way; call `path` without `compact`.")
     found = torch.full(masks[0].shape, math.inf, dtype=torch.float64)
-    gone = torch.ones_like(masks[0])
+    zero_from = torch.ones_like(masks[0])
     for point, mask in zip(reversed(rising), reversed(masks), strict=True):
-        gone = gone & ~mask  # once alive at some strength, a group has not left at any weaker one
-        found[gone] = point.strength
+        zero_from = zero_from & ~mask  # a group that is nonzero at some strength counts as nonzero at all weaker ones
+        found[zero_from] = point.strength
     return found

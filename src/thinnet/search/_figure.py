@@ -1,4 +1,4 @@
-"""Figures of a path."""
+"""Figure of a path."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ INK, OURS, SIMPLE = "#6b7280", "#2563eb", "#d97706"
 """Colours that are readable on white, also for those who see no red or green."""
 
 SHOWN = 40
-"""Groups of a weight that the order of leaving shows, those that stay longest."""
+"""Most groups of a weight that are shown: those that become zero last."""
 
 
 def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> Any:
-    """Error, what is left, norm and the order of leaving, one below the other."""
+    """Plot error, nonzero weights, norm and the strengths at which groups become zero, one below the other."""
     with needed_for("a figure"):
         import plotly.graph_objects as go
         from plotly.subplots import make_subplots
@@ -28,11 +28,11 @@ def path_figure(points: Sequence[Point], names: Mapping[str, Sequence[str]]) -> 
     grouped = {name: leaves(points, name) for name in _whole(points)}
     left: dict[str, list[float]] = {}
     if chosen.weights:  # of a scalar that makes no zeros there is nothing more to show
-        left["weights left"] = [p.nonzero for p in along]
-        left |= {f"groups of {name} left": [p.groups[name] for p in along] for name in chosen.groups}
+        left["nonzero weights"] = [p.nonzero for p in along]
+        left |= {f"nonzero groups of {name}": [p.groups[name] for p in along] for name in chosen.groups}
         left["norm of weights"] = [p.norm for p in along]
     titles = ["held-out error", *left]
-    orders = [f"when groups of {name} leave" for name in grouped]
+    orders = [f"strength at which groups of {name} become zero" for name in grouped]
     rows = len(titles) + len(orders)
     heights = [300.0] + [180.0] * (len(titles) - 1) + [40.0 + 16 * min(len(grouped[n]), SHOWN) for n in grouped]
     figure = make_subplots(

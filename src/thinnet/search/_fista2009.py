@@ -42,7 +42,7 @@ class _Step:
 
 
 def descend(objective: Objective, steps: int, tolerance: float) -> tuple[int, float, float, bool]:
-    """Take the weights to a point where the gradient mapping is as good as zero, see `polish_`.
+    """Minimize F from the weights as they are until the gradient mapping is as good as zero, see `polish_`.
 
     Returns:
         Steps taken, F, the norm of the last gradient mapping, and whether that is within the tolerance.

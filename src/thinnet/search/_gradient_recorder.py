@@ -1,4 +1,4 @@
-"""The gradient of what a training loop minimizes, at weights that stay as they are."""
+"""Mean gradient over one round of a training loop, at fixed weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Fit = Callable[[nn.Module, Optimizer], object]
 """One round of training: `fit(model, optimizer)`."""
 
 
-class Recorder(Optimizer):
+class GradientRecorder(Optimizer):
     """An optimizer that moves nothing and averages the gradients that it is given, one a step.
 
     Args:
@@ -30,7 +30,7 @@ class Recorder(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take the gradients up."""
+        """Add the gradients to their sums; the weights stay as they are."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -49,9 +49,9 @@ class Recorder(Optimizer):
         return torch.zeros_like(parameter) if total is None else total / self.steps
 
 
-def recorded(model: nn.Module, fit: Fit, like: Optimizer) -> Recorder:
-    """The gradients of one round of `fit`."""
-    recorder = Recorder(like)
+def recorded(model: nn.Module, fit: Fit, like: Optimizer) -> GradientRecorder:
+    """Record the gradients of one round of `fit`."""
+    recorder = GradientRecorder(like)
     recorder.zero_grad()
     model.train()
     fit(model, recorder)

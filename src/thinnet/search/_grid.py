@@ -1,4 +1,4 @@
-"""Strengths in order."""
+"""Grids of strengths: geometric, or given and checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def geometric(top: float, eps: float, n_strengths: int) -> list[float]:
 
 
 def checked(strengths: Iterable[float], direction: Direction) -> list[float]:
-    """The strengths as floats.
+    """Convert strengths to floats, and check their range and order.
 
     Raises:
         TypeError: one is no number.

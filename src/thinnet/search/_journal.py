@@ -1,4 +1,4 @@
-"""Journal of a path: finished points in a folder, so that a path that was killed goes on."""
+"""Journal of a path: a folder of finished points, from which a path that was killed resumes."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def read_points(journal: Journal, task: Task) -> list[Point]:
 
 
 def header(trainer: PathTrainer) -> dict[str, Any]:
-    """What must be the same for a path to go on."""
+    """The description of a path by which its journal is known again: a path of another one does not resume."""
     plan, model = trainer.task.plan, trainer.model
     return {
         "plan": repr(plan) if isinstance(plan, Plan) else getattr(plan, "__qualname__", "a function"),

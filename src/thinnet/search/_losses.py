@@ -1,4 +1,4 @@
-"""What `evaluate` returns, as a mean and its standard error."""
+"""Held-out losses, their mean and its standard error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Losses:
 
     @classmethod
     def of(cls, value: Any) -> Losses:
-        """What `evaluate` returned, read.
+        """Convert what `evaluate` returned.
 
         Raises:
             TypeError: it is neither a number nor a tensor or array of them.

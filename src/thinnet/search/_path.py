@@ -69,10 +69,9 @@ def path(
     :math:`\max |\nabla L| / s`, for groups :math:`\max \lVert \nabla L_g \rVert / (s \sqrt{n_g})`.
 
     - "down" begins there and goes down geometrically to eps · t_max, as glmnet does. Right for linear models and for
-      penalties on a single layer; layers that feed each other can never leave zero together, which is refused.
+      penalties on a single layer; layers that feed each other can never become nonzero together, which is refused.
     - "up" begins with the dense network, a point of strength 0, takes for t_max the largest over penalized parts
-      (each at zero by itself, the others dense), and goes up from eps · t_max until nothing is left, as LassoNet
-      does.
+      (each at zero by itself, the others dense), and goes up from eps · t_max until all are zero, as LassoNet does.
 
     Args:
         make_model: builds the network.
@@ -85,22 +84,24 @@ def path(
             of losses, one an example or a fold, which gives the standard error. Use the loss that `fit` minimizes:
             a point ends when it plus the penalty falls no more. The model is in eval mode, without gradients.
         strengths: the strengths, rising for "up" and falling for "down"; None finds them.
-        n_strengths: how many strengths, where they are found; "up" goes on past them while anything is left.
+        n_strengths: how many strengths, where they are found; "up" continues past them while a penalized weight is
+            nonzero.
         eps: the weakest strength found over t_max.
         direction: "up" or "down".
         optimizer: makes the optimizer from the parameters. Adam with a learning rate of 3e-3 by default: a point has
             few rounds to move in, so it should be larger than for a single training.
         rounds: most rounds of a point. Where all points took them all, more will do better.
         first_rounds: most rounds of the first point, which is trained from scratch; on the way down, of all points
-            until something has come in. Where it took them all, more will do better: later points would then gain by
-            longer training alone.
+            until some weight has become nonzero. Where it took them all, more will do better: later points would then
+            gain by longer training alone.
         patience: rounds without a gain, over the point's own and over the start, that end a point; a tenth of its most
             rounds if that is more.
         average: rounds over which weights are averaged before a point is measured and kept (Polyak averaging), at most
             `rounds`, which takes the noise of minibatches out; zeros stay as they are. The path itself goes on from the
             weights as they are trained. 0 keeps these; after `polish` there is nothing to average.
-        refit: most rounds in which what is left is trained without penalty before a point is measured and kept (the
-            relaxed lasso): zeros stay, and shrinkage is undone. The path itself goes on from the penalized weights.
+        refit: most rounds in which the nonzero weights are trained without penalty before a point is measured and kept
+            (the relaxed lasso): zeros are kept, and shrinkage is undone. The path itself continues from the penalized
+            weights.
         polish: the loss on all training data at once, `polish(model)`, differentiable: every point is then taken to its
             optimum in eval mode, which clears the false positives of mini-batch noise; of a large network that takes
             thousands of steps. See `tn.polish_`.
@@ -112,7 +113,7 @@ def path(
             progress.
 
     Warns:
-        NoEffectWarning: on the way down nothing ever left zero.
+        NoEffectWarning: on the way down no weight ever became nonzero.
 
     Returns:
         The path: `best`, `one_se`, `points`, `table()`, `figure()`; each point's `model()` is its network. Where
@@ -210,8 +211,8 @@ def _trained(
     result = RegularizationPath(tuple(found), settings.direction)
     if len(found) > 1 and settings.direction == "down" and trainer.model.sparsity and not any(p.nonzero for p in found):
         warnings.warn(
-            "path: nothing ever left zero on the way down: units may have died before anything came in (ReLU), or "
-            'rounds are too few; use direction="up", or a smaller learning rate.',
+            "path: no weight became nonzero on the way down: ReLU units may have died before one could, or `rounds` is "
+            'too small; use direction="up", or a smaller learning rate.',
             NoEffectWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""A path: its points, what was chosen, tables and figures."""
+"""Regularization path: its points, the choice among them, table and figure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.search._table import path_frame, path_text
 
 @dataclass(frozen=True, eq=False)
 class RegularizationPath:
-    """What `path` returns: the points, in the order in which they were trained. Prints as a table.
+    """The points of a regularization path, in the order in which they were trained. Prints as a table.
 
     Attributes:
         points: the points.
@@ -57,7 +57,7 @@ class RegularizationPath:
         return path_frame(self.points)
 
     def leaves(self, name: str) -> Tensor:
-        """The strength from which on each group of a weight is zero: (groups,); infinite for those that never leave.
+        """The strength from which on each group of a weight is zero: (groups,); infinite where there is none.
 
         Args:
             name: of a weight under `GroupLasso`; in a stack, the last of its members is looked at.
@@ -68,7 +68,7 @@ class RegularizationPath:
         return leaves(self.points, name)
 
     def figure(self, names: Mapping[str, Sequence[str]] | None = None) -> Any:
-        """Error with its band, groups or weights left and norm against strength, and the order in which groups leave.
+        """Plot error with its band, nonzero weights or groups and norm against strength, and where groups become zero.
 
         Args:
             names: of the groups of a weight under `GroupLasso`, by the weight's name; numbers where none are given.

@@ -1,4 +1,4 @@
-"""One point of a path."""
+"""Point of a path: one network, trained at one strength."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Point:
         return self.weights - self.nonzero
 
     def model(self) -> nn.Module:
-        """The network at this point, built anew, in eval mode."""
+        """Build the network of this point, in eval mode."""
         model = self.make_model()
         if self.recipe is not None:
             model = rebuild(model, self.recipe)

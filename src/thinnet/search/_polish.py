@@ -1,4 +1,4 @@
-"""Full-batch polish: weights taken to the optimum of loss + penalties."""
+"""Full-batch minimization of loss plus penalties."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thinnet.search._objective import Objective
 
 @dataclass(frozen=True)
 class Polished:
-    """What `polish_` came to.
+    """Result of `polish_`.
 
     Args:
         steps: gradient steps taken.
@@ -39,7 +39,7 @@ def polish_(
     steps: int = 10_000,
     tolerance: float = 1e-7,
 ) -> Polished:
-    r"""Take the weights to the optimum of their penalized loss, in place: what minibatches left noisy becomes exact.
+    r"""Minimize loss plus penalties over the weights in place, by full-batch FISTA, which has no minibatch noise.
 
     Minimizes, over all parameters w of the model that require gradients, those without a rule too,
 

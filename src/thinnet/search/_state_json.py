@@ -1,4 +1,4 @@
-"""Nested state in two parts: tensors by name, and plain JSON that says where they belong."""
+"""Nested state as JSON and tensors by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def flatten(state: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """JSON for `state`; its tensors go into `tensors`, named from `name` on.
+    """Convert a nested state to JSON; its tensors are copied into `tensors`, with names that begin with `name`.
 
     Raises:
         TypeError: something is neither a tensor, a number, a text nor a dict, list or tuple of such.
@@ -29,7 +29,7 @@ def flatten(state: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def unflatten(plain: Any, tensors: dict[str, Tensor]) -> Any:
-    """The state that `flatten` took apart."""
+    """Convert what `flatten` returned back to the state."""
     (kind, value) = next(iter(plain.items()))
     if kind == "tensor":
         return tensors[value]

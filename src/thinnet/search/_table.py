@@ -1,4 +1,4 @@
-"""The points of a path as a table."""
+"""Table of the points of a path."""
 
 from __future__ import annotations
 

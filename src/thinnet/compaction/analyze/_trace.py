@@ -1,4 +1,4 @@
-"""A model as a graph of tensor operations, each with the module and the line it comes from."""
+"""Graphs of tensor operations traced from a model, each operation with its module and line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHOLE = (
     *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
     *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
 )
-"""Operations that stay whole: what they mean is lost in the steps that they are made of."""
+"""Operations that are not decomposed: their meaning is lost in the steps that they are made of."""
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in')
 
@@ -153,7 +153,7 @@ def _export(model: nn.Module, inputs: Inputs, what: str) -> tuple[ExportedProgra
     cache = "A model of transformers is to be called with use_cache=False. " if "Cache" in reason else ""
     raise NotCompactableError(
         f"{what}: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
-        f"{type(first).__name__}: {reason} {cache}Control flow that depends on the values of tensors has no fixed "
+        f"{type(first).__name__}: {reason} {cache}Control deps that depends on the values of tensors has no fixed "
         f"graph: {what} the submodules around it one by one."
     ) from first
 

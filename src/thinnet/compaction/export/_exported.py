@@ -1,4 +1,4 @@
-"""A model in a file of another format: what was written, whole or not at all."""
+"""Result of an export: the file, its inputs and outputs, and its difference from the model."""
 
 from __future__ import annotations
 

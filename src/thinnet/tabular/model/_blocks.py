@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from thinnet.stack import Member, Stack
-
-Activation = Literal["relu", "silu", "gelu", "tanh"]
+from thinnet.stack import Activation, Member, Stack
 
 FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,

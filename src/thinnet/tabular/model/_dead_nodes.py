@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from thinnet.stack import Member, Stack
-from thinnet.tabular.model._blocks import FUNCTIONS, Activation, Block, Blocks, blocks_of, stacked
+from thinnet.stack import Activation, Member, Stack
+from thinnet.tabular.model._blocks import FUNCTIONS, Block, Blocks, blocks_of, stacked
 
 Sizes = tuple[int, ...]
 

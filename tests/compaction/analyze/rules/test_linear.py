@@ -120,7 +120,7 @@ def test_inputs_and_outputs_stay(kept: Callable, reasons: Callable, x: Tensor) -
     model.weight[0] = 0
     model.weight[:, 1] = 0
     assert kept(model, x) == {}
-    assert reasons(model, x) == {"output: the model returns it", "linear: reads a tensor of fixed width"}
+    assert reasons(model, x) == {"output: the model returns it", "linear: takes an input of fixed width"}
 
 
 @torch.no_grad()

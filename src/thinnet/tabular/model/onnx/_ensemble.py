@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from thinnet.tabular.model._blocks import Activation, Block, blocks_of
+from thinnet.stack import Activation
+from thinnet.tabular.model._blocks import Block, blocks_of
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model.onnx._graph import Graph
 
