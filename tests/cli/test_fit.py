@@ -205,10 +205,11 @@ def test_a_report_that_finds_no_room_does_not_lose_the_model(
     assert len(tabular.load(tmp_path / "m").classes_) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has another Ctrl-C")
 def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "20"]
+    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "8"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = next(line for line in process.stdout if "training" in line and "best" in line)
