@@ -139,7 +139,7 @@ class _ThinNet(FittedModel, ABC):
         settings = Settings.of(self, len(frame), seed)
         fitted = fit_population(problem, settings, budget, head.units, callback, self.checkpoint, memo)
         head = head.fitted(fitted.oof_mean_NC, fitted.oof_variance_NC, target.encoded)
-        self.model_ = TableModel(schema, encoder, fitted.ensemble, head)
+        self.model_ = TableModel.of(schema, encoder, fitted.ensemble, head)
         facts = {
             "rows": f"{len(frame):,}",
             "columns": f"{len(schema.columns)} used, {len(schema.dropped)} left out",

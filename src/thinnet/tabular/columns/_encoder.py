@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Self
 
@@ -126,6 +126,15 @@ class Encoder:
             fast,
             gaps,
             {name: OneHotEncoder.fit(frame[name], max_categories=categories, rare=few) for name in categorical},
+        )
+
+    def with_parts(self, parts: Collection[Part]) -> Encoder:
+        """The encoder without bins, slow or fast waves where they are not among these parts."""
+        return replace(
+            self,
+            bins=self.bins if "bins" in parts else None,
+            slow=self.slow if "slow" in parts else None,
+            fast=self.fast if "fast" in parts else None,
         )
 
     @cached_property

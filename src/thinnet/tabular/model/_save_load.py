@@ -101,7 +101,8 @@ def _model(folder: ModelFolder) -> TableModel:
         np.array(payload["temperatures"]) if "temperatures" in payload else None,
         payload["temperature"],
     )
-    return TableModel(schema, encoder, ensemble, _head_from_folder(payload))
+    # of an older format there may be encodings that no network sees
+    return TableModel.of(schema, encoder, ensemble, _head_from_folder(payload))
 
 
 def _columns(folder: ModelFolder) -> tuple[Schema, Encoder]:

@@ -1,6 +1,7 @@
 import copy
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import thinnet as tn
 from thinnet.compaction.export import Port
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular._freeze import frozen
+from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._synthetic_rows import made_up
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model.onnx import _export
@@ -87,14 +89,22 @@ def run(path: Path, given: dict[str, np.ndarray]) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, given)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def every_part() -> Iterator[None]:
+    """Encodings are kept that no network of the ensemble happens to see, so that all kinds of them are exported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Encoder, "with_parts", lambda self, parts: self)
+        yield
+
+
 @pytest.fixture(scope="module")
-def classifier() -> ThinNetClassifier:
+def classifier(every_part: None) -> ThinNetClassifier:
     labels = np.array(["low", "middle", "high"])[np.digitize(SIGNAL, [0, 1.5])]
     return ThinNetClassifier(**SMALL).fit(X, pd.Series(labels, name="answer"))
 
 
 @pytest.fixture(scope="module")
-def regressor() -> ThinNetRegressor:
+def regressor(every_part: None) -> ThinNetRegressor:
     return ThinNetRegressor(**SMALL).fit(X, 100 + 20 * SIGNAL)
 
 
