@@ -180,6 +180,7 @@ def test_labels_keep_their_type(labels: Any, kind: str, tmp_path: Path) -> None:
     assert run(tmp_path / "m.onnx", feed(X))[0].tolist() == model.predict(X).tolist()
 
 
+@pytest.mark.slow
 def test_a_loaded_and_a_compact_model(classifier: ThinNetClassifier, tmp_path: Path) -> None:
     before = classifier.export_onnx(tmp_path / "m.onnx")
     small, _ = load(classifier.save(tmp_path / "model")).compact()
