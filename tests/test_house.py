@@ -45,7 +45,7 @@ FLOORS_INSIDE = {
         {"_checkpoint", "_progress", "_time_plan", "_validate_parameters"},
         {"columns"},
         {"population", "model"},
-        {"features", "model.onnx"},
+        {"features", "model.onnx", "_freeze"},
         {"_select"},
         {"_leaderboard"},
         {"_fit"},
@@ -56,17 +56,9 @@ FLOORS_INSIDE = {
 VERSION = "thinnet.__version__"  # a string, for all
 
 # What is still to be mended. No line is ever added here.
-UPWARD: set[str] = {
-    "tabular/model/_compact.py imports tabular/_estimator.py",
-    "tabular/model/_save_load.py imports tabular/_estimator.py",
-}
+UPWARD: set[str] = set()
 PRIVATE_IMPORTS: set[str] = set()
-CIRCLES: set[str] = {
-    "tabular/_estimator.py",
-    "tabular/_fitted_mixin.py",
-    "tabular/model/_compact.py",
-    "tabular/model/_save_load.py",
-}
+CIRCLES: set[str] = set()
 WITHOUT_TEST: set[str] = {
     "cli/_app.py",
     "cli/_model.py",
