@@ -45,7 +45,7 @@ FLOORS_INSIDE = {
         {"_checkpoint", "_progress", "_time_plan", "_validate_parameters"},
         {"columns"},
         {"population", "model"},
-        {"features", "model.onnx"},
+        {"features", "model.onnx", "_freeze"},
         {"_select"},
         {"_leaderboard"},
         {"_fit"},
@@ -56,44 +56,14 @@ FLOORS_INSIDE = {
 VERSION = "thinnet.__version__"  # a string, for all
 
 # What is still to be mended. No line is ever added here.
-UPWARD: set[str] = {
-    "tabular/model/_compact.py imports tabular/_estimator.py",
-    "tabular/model/_save_load.py imports tabular/_estimator.py",
-}
+UPWARD: set[str] = set()
 PRIVATE_IMPORTS: set[str] = set()
-CIRCLES: set[str] = {
-    "tabular/_estimator.py",
-    "tabular/_fitted_mixin.py",
-    "tabular/model/_compact.py",
-    "tabular/model/_save_load.py",
-}
+CIRCLES: set[str] = set()
 WITHOUT_TEST: set[str] = {
     "cli/_app.py",
     "cli/_model.py",
     "cli/_train.py",
-    "compaction/_callback.py",
-    "compaction/_cost.py",
-    "compaction/_search.py",
-    "compaction/analyze/_blame.py",
-    "compaction/analyze/_call.py",
     "compaction/analyze/_consumer.py",
-    "compaction/analyze/_dependency_graph.py",
-    "compaction/analyze/_inputs.py",
-    "compaction/analyze/_label.py",
-    "compaction/analyze/_quiet.py",
-    "compaction/analyze/_slices.py",
-    "compaction/analyze/rules/_base.py",
-    "compaction/export/_exported.py",
-    "compaction/export/_ports.py",
-    "compaction/export/_program.py",
-    "compaction/export/_session.py",
-    "compaction/prove/_check.py",
-    "compaction/prove/_equality.py",
-    "compaction/shrink/_attributes.py",
-    "compaction/shrink/_carry_out.py",
-    "compaction/shrink/_optimizer.py",
-    "compaction/shrink/_recipe.py",
-    "compaction/shrink/_sizes.py",
     "report/_file.py",
     "report/_path_figures.py",
     "report/_path_results.py",

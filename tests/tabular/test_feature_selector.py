@@ -64,7 +64,7 @@ def test_columns_that_matter_are_chosen(fitted: dict[type, Any], kind: type) -> 
     assert model.get_support().tolist() == [False, True, False, False, True, False, False]
     assert model.get_support(indices=True).tolist() == [1, 4]
     assert model.n_features_in_ == 7
-    reasons = {dropped.column: dropped.reason for dropped in model.schema_.dropped}
+    reasons = {dropped.column: dropped.reason for dropped in model.model_.schema.dropped}
     assert reasons.pop("flat") == "constant"
     assert set(reasons) == {"first", "word", "day", "last"}
     assert all(reason.startswith("not chosen: ") for reason in reasons.values())
@@ -135,7 +135,7 @@ def test_a_fit_without_selection_forgets_an_earlier_path() -> None:
     model = ThinNetClassifier(**SMALL | {"max_steps": 5}).fit(X, y)
     model.set_params(select_features=False).fit(X, y)
     assert not hasattr(model, "feature_path_")
-    assert len(model.schema_.columns) == 6
+    assert len(model.model_.schema.columns) == 6
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_saved_and_loaded(fitted: dict[type, Any], kind: type, tmp_path: Path) -
 def test_strengths_without_end_are_saved(tmp_path: Path) -> None:
     X, y = table(60)
     model = ThinNetRegressor(**SMALL | {"max_steps": 5}).fit(X, y)
-    model.feature_strengths_ |= {"size": np.inf}
+    model.feature_strengths_["size"] = np.inf
     model.feature_path_.loc[1, ["held_out", "se"]] = np.nan
     back = load(model.save(tmp_path / "model"))
     assert back.feature_strengths_["size"] == np.inf

@@ -398,7 +398,7 @@ def test_a_refit_is_saved_reported_and_compacted(
     model = kind(**SMALL, refit=True).fit(X, y)
     row = model.leaderboard_.set_index("weight").loc[1.0]
     assert row["regularizers"].endswith(" + refit")
-    dead = sum(int((w == 0).all(-1).sum()) for w in model.ensemble_.stack.weights[:-1])
+    dead = sum(int((w == 0).all(-1).sum()) for block in model.model_.ensemble.blocks for w in block.weights[:-1])
     assert 0 < dead < 16
     back = load(model.save(tmp_path / "model"))
     assert (back.polish, back.refit) == (False, True)
