@@ -65,6 +65,7 @@ def test_json_alone_on_stdout(thinnet, table: Path, tmp_path: Path) -> None:
     assert [row["rank"] for row in results["leaderboard"]] == list(range(1, len(results["leaderboard"]) + 1))
 
 
+@pytest.mark.slow
 def test_a_model_of_ours_is_replaced_and_other_files_beside_it_stay(thinnet, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     for target in ("Churn", "city"):
@@ -91,6 +92,7 @@ def test_polish_and_refit_reach_the_estimator(
     assert asked == [("--polish" in flags, "--refit" in flags, command == "path")]
 
 
+@pytest.mark.slow
 def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_mixes", 5)
@@ -205,10 +207,11 @@ def test_a_report_that_finds_no_room_does_not_lose_the_model(
     assert len(tabular.load(tmp_path / "m").classes_) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has another Ctrl-C")
 def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "20"]
+    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "8"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = next(line for line in process.stdout if "training" in line and "best" in line)

@@ -165,6 +165,7 @@ def test_less_of_everything_still_predicts(kind: type, settings: dict[str, objec
     assert np.isfinite(np.asarray(model.predict(X), dtype=float)).all()
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_same_seed_gives_the_same_predictions(kind: type) -> None:
     X, y = mixed()

@@ -44,5 +44,5 @@ def test_schema_and_encoder_come_back(names: list[str], settings: dict[str, Any]
 
 def test_every_number_is_kept_in_full() -> None:
     schema, frame = learn(TABLE)
-    _, tensors = to_folder(schema, Encoder.fit(frame, schema, n_waves=6))
-    assert {str(t.dtype) for name, t in tensors.items() if "counts" not in name} == {"torch.float64"}
+    _, arrays = to_folder(schema, Encoder.fit(frame, schema, n_waves=6))
+    assert {str(a.dtype) for name, a in arrays.items() if "counts" not in name} == {"float64"}

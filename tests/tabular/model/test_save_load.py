@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_an_incomplete_mix_keeps_its_gaps(classifier: ThinNetClassifier, tmp_pat
     board.loc[3, ["train", "held_out", "gap"]] = np.nan
     model = ThinNetClassifier(**SMALL)
     model.__dict__.update(classifier.__dict__)
-    model.leaderboard_ = board
+    model.record_ = replace(classifier.record_, leaderboard=board)
     pd.testing.assert_frame_equal(load(model.save(tmp_path / "model")).leaderboard_, board)
 
 
