@@ -51,6 +51,7 @@ def test_the_file_predicts_as_the_model(thinnet: Callable, models: Path, frame: 
     assert lines[-1].startswith(f"run it: onnxruntime.InferenceSession('{models / 'churn.onnx'}').run(None, ")
 
 
+@pytest.mark.slow
 def test_a_compact_model_is_a_smaller_file(thinnet: Callable, models: Path) -> None:
     model = tabular.load(models / "churn")
     blocks = [replace(block, weights=[w.copy() for w in block.weights]) for block in model.model_.ensemble.blocks]

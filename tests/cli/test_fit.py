@@ -65,6 +65,7 @@ def test_json_alone_on_stdout(thinnet, table: Path, tmp_path: Path) -> None:
     assert [row["rank"] for row in results["leaderboard"]] == list(range(1, len(results["leaderboard"]) + 1))
 
 
+@pytest.mark.slow
 def test_a_model_of_ours_is_replaced_and_other_files_beside_it_stay(thinnet, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     for target in ("Churn", "city"):
@@ -91,6 +92,7 @@ def test_polish_and_refit_reach_the_estimator(
     assert asked == [("--polish" in flags, "--refit" in flags, command == "path")]
 
 
+@pytest.mark.slow
 def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_mixes", 5)

@@ -57,6 +57,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tabular.ThinNetRegressor, "fit", fit)
 
 
+@pytest.mark.slow
 def test_the_columns_a_model_its_pages_and_the_next_command(thinnet, without_spend: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "first"
     ended = thinnet("path", without_spend, "--target", "Churn", "--out", out, "--test", without_spend)

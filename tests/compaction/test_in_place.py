@@ -49,6 +49,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> Tenso
     return loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_as_if_nothing_had_been_there(name: str) -> None:
     """Zeros between zeros have no gradient, so the whole network takes the same steps."""
@@ -109,6 +110,7 @@ def test_nothing_changes_where_equality_fails() -> None:
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_groups_are_renumbered_and_go_on_to_act() -> None:
     model = network()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

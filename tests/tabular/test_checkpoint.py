@@ -25,6 +25,7 @@ def interrupt_at(share: float):
     return callback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 1])
 def test_an_interrupted_fit_goes_on_to_the_same_end(share: float, tmp_path: Path) -> None:
     file = tmp_path / "fit.checkpoint"
@@ -41,6 +42,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_end(share: float, tmp_path: Path
     pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
 
 
+@pytest.mark.slow
 def test_a_finished_fit_leaves_no_file_and_repeats_exactly(tmp_path: Path) -> None:
     file = tmp_path / "fit.checkpoint"
     once = ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
@@ -61,6 +63,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_writing_not_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")

@@ -28,6 +28,7 @@ def fit(problem: Problem, callback: Callable[[Progress], object] | None = None, 
     return fit_population(problem, replace(SETTINGS, **changes), Budget(None), lambda loss: loss, callback)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("configurations", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])
 def test_each_further_round_is_half_as_large(configurations: int, rounds: int, rows: int, make_problem: Make) -> None:
     fitted = fit(make_problem(3), n_mixes=configurations, n_rounds=rounds)

@@ -25,7 +25,7 @@ class Outer(nn.Module):
         return x
 
 
-def error_of(model: nn.Module, x: Tensor) -> Exception:
+def error_of(x: Tensor, model: nn.Module) -> Exception:
     with pytest.raises(RuntimeError, match="size|shapes") as found:
         model(x)
     return found.value
@@ -34,16 +34,16 @@ def error_of(model: nn.Module, x: Tensor) -> Exception:
 def test_the_innermost_method_of_the_model_is_named() -> None:
     model = Outer()
     lines, first = inspect.getsourcelines(Inner.forward)
-    place = blame(model, error_of(model, torch.ones(3)))
+    place = blame(model, error_of(torch.ones(3), model))
     assert place == Blame("blocks.1", f"test_blame.py:{first + len(lines) - 1}")
     assert str(place) == f"blocks.1 at {place.line}"
 
 
 def test_code_of_torch_is_not_the_models_own() -> None:
     model = nn.Sequential(nn.Linear(2, 2))
-    assert blame(model, error_of(model, torch.ones(3))) == Blame("", "")
+    assert blame(model, error_of(torch.ones(3), model)) == Blame("", "")
 
 
 def test_a_module_of_another_model_is_not_blamed() -> None:
-    error = error_of(Outer(), torch.ones(3))
+    error = error_of(torch.ones(3), Outer())
     assert blame(Outer(), error) == Blame("", "")

@@ -288,6 +288,7 @@ class Encoder(nn.Module):
         return self.head(self.encoder(x, src_key_padding_mask=padding))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("dead", [{0: [1]}, {1: [0, 2]}, {0: [3], 1: [0, 2]}])

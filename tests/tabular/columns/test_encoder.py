@@ -172,6 +172,7 @@ def test_wild_values_stay_finite() -> None:
     assert np.abs(z).max() <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not TABLES, reason="THINNET_DATA is unset")
 @pytest.mark.parametrize("entry", TABLES, ids=lambda entry: entry["name"])

@@ -327,6 +327,7 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["polishing", "refitting"])
 def test_ctrl_c_ends_it_and_what_stood_before_counts(phase: str, tmp_path: Path) -> None:
     options = SMALL | {"polish": phase == "polishing", "refit": True}
@@ -365,6 +366,7 @@ def test_a_fit_that_is_killed_while_it_refits_trains_no_population_again(tmp_pat
         ThinNetRegressor(**SMALL, checkpoint=file).fit(X, SIGNAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time_limit", [None, 20.0])
 def test_progress_goes_forward_through_every_phase(time_limit: float | None) -> None:
     seen: list[Progress] = []
@@ -380,6 +382,7 @@ def test_progress_goes_forward_through_every_phase(time_limit: float | None) -> 
     assert best == sorted(best, reverse=True)
 
 
+@pytest.mark.slow
 @KINDS
 def test_a_refit_is_saved_reported_and_compacted(
     kind: type, y: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

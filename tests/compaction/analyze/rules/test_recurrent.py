@@ -109,6 +109,7 @@ def assert_gradients(model: nn.Module, small: nn.Module, kept: dict[str, dict[st
         torch.testing.assert_close(after[name].grad, gradient, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "both", "batch_first", "bias"),
     [(1, False, True, True), (2, True, False, False), (2, False, True, True), (1, True, False, True)],

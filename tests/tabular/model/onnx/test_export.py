@@ -11,18 +11,13 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 import thinnet as tn
-from thinnet.compaction.export import Port
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
-from thinnet.tabular._freeze import frozen
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._synthetic_rows import made_up
-from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model.onnx import _export
-from thinnet.tabular.model.onnx._ensemble import mixed
 from thinnet.tabular.model.onnx._graph import Graph
 
 SMALL: dict[str, Any] = {
@@ -192,6 +187,7 @@ def test_labels_keep_their_type(labels: Any, kind: str, tmp_path: Path) -> None:
     assert run(tmp_path / "m.onnx", feed(X))[0].tolist() == model.predict(X).tolist()
 
 
+@pytest.mark.slow
 def test_a_loaded_and_a_compact_model(classifier: ThinNetClassifier, tmp_path: Path) -> None:
     model = copy.deepcopy(classifier)
     for block in model.model_.ensemble.blocks:
@@ -244,21 +240,6 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
     model = ThinNetRegressor(**SMALL | {"max_steps": 5}).fit(X[["size", "kind"]].rename(columns={"size": ""}), SIGNAL)
     with pytest.raises(tn.NotExportableError, match="ONNX inputs need names, and a column has none"):
         model.export_onnx(tmp_path / "m.onnx")
-
-
-@pytest.mark.parametrize("activation", ["relu", "silu", "gelu", "tanh"])
-def test_every_activation(tmp_path: Path, activation: Any) -> None:
-    stack = tn.Stack(
-        [tn.Member(seed=k) for k in range(3)], in_features=4, hidden=[5, 6], out_features=3, activation=activation
-    ).eval()
-    ensemble = Ensemble(frozen(stack), np.array([0.2, 0.3, 0.5]), np.array([0.5, 1.0, 2.0]), 0.8)
-    x = torch.randn(7, 4)
-    graph = Graph([Port("x", "float", (None, 4))])
-    mean, variance = mixed(graph, ensemble, "x", 4)
-    outputs = [(mean, Port("mean", "double", (None, 3))), (variance, Port("variance", "double", (None, 3)))]
-    (tmp_path / "m.onnx").write_bytes(graph.model(outputs, {}, "0"))
-    for found, expected in zip(run(tmp_path / "m.onnx", {"x": x.numpy()}), ensemble.outputs(x.numpy()), strict=True):
-        assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_made_up_rows_hold_what_is_hard(classifier: ThinNetClassifier) -> None:
