@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+_TILE = 64
+"""Rows are computed in multiples of this: at the edge of a matrix BLAS rounds otherwise, and a row's prediction would
+depend on its place."""
+
 
 def _relu(z: Array) -> Array:
     return np.maximum(z, 0, out=z)
@@ -73,7 +77,8 @@ class Block:
     def outputs(self, x_ND: Array) -> Array:
         """The outputs of every network: (N, D) to (k, N, C)."""
         # feature-major: the product reads and writes whole contiguous matrices
-        h, last = x_ND.T[self.seen], len(self.weights) - 1
+        h, last = np.zeros((len(self.seen), -(-len(x_ND) // _TILE) * _TILE), dtype=x_ND.dtype), len(self.weights) - 1
+        h[:, : len(x_ND)] = x_ND.T[self.seen]
         for i, (w_kOI, b_kO) in enumerate(zip(self.weights, self.biases, strict=True)):
             # the first layers of all networks are one product
             h = w_kOI @ h if i else (w_kOI.reshape(-1, w_kOI.shape[2]) @ h).reshape(*w_kOI.shape[:2], -1)
@@ -81,7 +86,7 @@ class Block:
             if i < last:
                 for one in h:  # small enough for the processor's cache
                     FUNCTIONS[self.activation](one)
-        return h.transpose(0, 2, 1)
+        return h[:, :, : len(x_ND)].transpose(0, 2, 1)
 
 
 def to_folder(blocks: Sequence[Block]) -> tuple[dict[str, Any], dict[str, Array]]:
