@@ -26,7 +26,7 @@ class Outer(nn.Module):
 
 
 def error_of(x: Tensor, model: nn.Module) -> Exception:
-    with pytest.raises(RuntimeError, match="size|shapes") as found:
+    with pytest.raises(RuntimeError, match=r"size|shapes") as found:
         model(x)
     return found.value
 
