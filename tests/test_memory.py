@@ -107,7 +107,9 @@ def table(kind: type) -> Callable[[], object]:
     def fit() -> object:
         x = np.random.default_rng(0).normal(size=(120, 4))
         y = (x[:, 0] * x[:, 1] > 0).astype(int)
-        estimator = kind(n_mixes=4, n_rounds=2, cv=2, hidden=(16,), max_steps=60, time_limit=None, random_state=0)
+        estimator = kind(
+            n_configurations=4, n_rounds=2, cv=2, hidden=(16,), max_steps=60, time_limit=None, random_state=0
+        )
         return estimator.fit(x, y)
 
     return fit

@@ -18,7 +18,7 @@ from thinnet import tabular
 from thinnet.cli import _progress, main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {"n_mixes": 4, "max_steps": 1_000_000}
+tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {"n_configurations": 4, "max_steps": 1_000_000}
 _progress.EVERY = 0.5
 main()
 """
@@ -95,7 +95,7 @@ def test_polish_and_refit_reach_the_estimator(
 @pytest.mark.slow
 def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_mixes", 5)
+        patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_configurations", 5)
         ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--polish", "--refit")
     assert (ended.status, ended.err) == (0, "")
     assert "polishing: " in ended.out and "refitting: " in ended.out

@@ -255,7 +255,7 @@ def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
 
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 8,
+    "n_configurations": 8,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -304,7 +304,7 @@ def test_no_option_no_change_and_one_option_one_row_a_configuration() -> None:
 
 
 def test_nothing_to_debias_is_a_note() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_mixes": 4}, refit=True).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_configurations": 4}, refit=True).fit(X, SIGNAL)
     assert model.notes_ == ["no configuration has zeros: there was none to refit"]
     assert len(model.leaderboard_) == 4
 
