@@ -199,7 +199,7 @@ def test_an_optimizer_of_other_parameters_too() -> None:
 
 
 class Branching(nn.Module):
-    """Control deps that depends on a value."""
+    """Control flow that depends on a value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ REFUSED: list[tuple[Callable[[], nn.Module], Any, type[Exception], str]] = [
     (mlp, torch.zeros(4, 3, dtype=torch.int64), ValueError, r"does not run on `example_inputs`"),
     (in_training, normal(4, 3), ValueError, r"in training mode.*call model\.eval\(\)"),
     (partly_in_training, normal(4, 3), ValueError, r"compact: 1 is in training mode"),
-    (lambda: Branching().eval(), normal(4, 3), tn.NotCompactableError, r"Branching cannot be traced.*Control deps"),
+    (lambda: Branching().eval(), normal(4, 3), tn.NotCompactableError, r"Branching cannot be traced.*Control flow"),
     (lambda: Noisy().eval(), normal(4, 3), tn.NotCompactableError, r"Noisy returns something else each time"),
 ]
 

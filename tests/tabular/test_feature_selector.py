@@ -19,7 +19,7 @@ from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.features import _path as _feature_path
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 3,
     "hidden": (8,),
@@ -215,7 +215,7 @@ def test_ctrl_c_while_columns_are_chosen_leaves_nothing_fitted(tmp_path: Path) -
         model.fit(X, y)
     assert not file.exists()
     assert not hasattr(model, "notes_")
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         model.predict(X)
     model.set_params(callback=None, checkpoint=None).fit(X, y)
     assert len(model.predict(X)) == 60
@@ -228,7 +228,7 @@ def test_ctrl_c_of_a_second_fit_does_not_leave_half_of_the_first() -> None:
     model.set_params(callback=stop_at("choosing features"))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X.drop(columns="size"), y)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         model.predict(X)
 
 

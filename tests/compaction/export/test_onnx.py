@@ -216,11 +216,12 @@ def test_what_cannot_be_exported_is_refused(
 
 
 def test_torch_says_nothing_while_a_model_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(tn.NotExportableError):
+    with pytest.raises(tn.NotExportableError, match="Branch cannot be written as ONNX"):
         tn.export_onnx(Branch().eval(), torch.ones(2), tmp_path / "m.onnx")
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call = _session.Session.call
 
@@ -235,6 +236,7 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path: Path, mo
     assert (tmp_path / "m.onnx").read_text() == "older"
 
 
+@pytest.mark.slow
 def test_what_one_file_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx, "_LARGEST", 100)
     with pytest.raises(tn.NotExportableError, match="bytes are more than one ONNX file can hold"):

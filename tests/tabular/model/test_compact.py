@@ -1,27 +1,21 @@
 import json
 import os
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
 
 import thinnet as tn
-from thinnet.tabular import CompactedTable, ThinNetClassifier, ThinNetRegressor, load
+from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.model import _compact
-from thinnet.tabular.model._blocks import FUNCTIONS
-from thinnet.tabular.model._dead_nodes import Network, narrowed, without_dead_nodes, without_unread_inputs
+from thinnet.tabular.model._dead_nodes import narrowed
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8, 6),
@@ -83,8 +77,6 @@ def test_dead_nodes_go_and_predictions_stay(fitted: Fitted) -> None:
 
 def test_inputs_that_a_network_does_not_see_go(fitted: Fitted) -> None:
     blocks = fitted.model_.ensemble.blocks
-    width = len(fitted.model_.encoder.columns)
-    assert any(len(block.seen) < width for block in blocks)
     dead = blocks[-1].seen[0]
     blocks[-1].weights[0][:, :, 0] = 0
     small, report = fitted.compact()
@@ -146,7 +138,7 @@ def test_compacting_twice_changes_nothing(fitted: Fitted, tmp_path: Path) -> Non
 
 
 def test_where_nothing_can_go_the_networks_are_the_same() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_waves": 0, "n_bins": 0, "n_mixes": 1}).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_frequencies": 0, "n_bins": 0, "n_configurations": 1}).fit(X, SIGNAL)
     small, report = model.compact()
     assert small.model_.ensemble.blocks is model.model_.ensemble.blocks
     assert report.difference == 0
@@ -178,82 +170,3 @@ def test_networks_that_differ_are_refused(fitted: Fitted, monkeypatch: pytest.Mo
 def test_an_unfitted_estimator_is_refused() -> None:
     with pytest.raises(ValueError, match="not fitted yet"):
         ThinNetRegressor().compact()
-
-
-def test_what_was_done_prints() -> None:
-    members = (((9, 8, 2), (5, 6, 2)),) * 3 + (((9, 8, 2), (9, 8, 2)),)
-    report = CompactedTable(members, (1000, 500), (4000, 2000), {1: (0.002, 0.001), 1000: (0.2, 0.1)}, 1e-7)
-    assert report.nodes == (32, 26)
-    assert str(report).splitlines() == [
-        "networks  nodes of every layer, inputs and outputs included",
-        "       3  9-8-2 to 5-6-2",
-        "       1  9-8-2, as before",
-        "",
-        "                            before           now   ratio",
-        "hidden nodes                    32            26    0.81",
-        "parameters                   1,000           500    0.50",
-        "bytes of weights             4,000         2,000    0.50",
-        "ms for 1 row                   2.0           1.0    0.50",
-        "ms for 1,000 rows            200.0         100.0    0.50",
-        "",
-        "Equal: predictions for made-up rows differ by 1.0e-07 of the largest.",
-    ]
-
-
-def test_a_long_report_is_cut() -> None:
-    members = tuple(((9, 8, 2), (5, k, 2)) for k in range(1, 21))
-    lines = str(CompactedTable(members, (2, 1), (8, 4), {}, 0.0)).splitlines()
-    assert lines[13] == "       8  of 8 more kinds"
-
-
-def random_network(sizes: tuple[int, ...], seed: int, zeros: float) -> Network:
-    generator = torch.Generator().manual_seed(seed)
-    weights, biases = [], []
-    for inputs, outputs in pairwise(sizes):
-        w = torch.randn(outputs, inputs, generator=generator)
-        w[torch.rand(outputs, generator=generator) < zeros] = 0
-        w[:, torch.rand(inputs, generator=generator) < zeros] = 0
-        weights.append(w.numpy())
-        biases.append(torch.randn(outputs, generator=generator).numpy())
-    return Network(np.arange(sizes[0]), weights, biases)
-
-
-def module(network: Network, activation: str) -> nn.Sequential:
-    """The network as torch's own layers."""
-    layers: list[nn.Module] = []
-    for w, b in zip(network.weights, network.biases, strict=True):
-        linear = nn.Linear(w.shape[1], w.shape[0], dtype=torch.float64)
-        linear.load_state_dict({"weight": torch.from_numpy(w), "bias": torch.from_numpy(b)})
-        layers += [linear, {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}[activation]()]
-    return nn.Sequential(*layers[:-1]).eval()
-
-
-@example([1, 5, 1, 4, 1], 309, 0.1, "gelu")
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.integers(1, 6), min_size=3, max_size=5),
-    st.integers(0, 10_000),
-    st.sampled_from([0.1, 0.4, 0.8]),
-    st.sampled_from(sorted(FUNCTIONS)),
-)
-def test_any_network_stays_equal_and_nothing_dead_is_left(sizes: Any, seed: int, zeros: float, activation: Any) -> None:
-    network = random_network(tuple(sizes), seed, zeros)
-    small = without_unread_inputs(without_dead_nodes(network, activation))
-    x = torch.randn(20, sizes[0], dtype=torch.float64)
-    torch.testing.assert_close(
-        module(small, activation)(x[:, small.seen]), module(network, activation)(x), rtol=1e-5, atol=1e-5
-    )
-    for leading, leaving in pairwise(small.weights):
-        if len(leading) > 1:
-            assert (leading != 0).any(1).all()
-            assert (leaving != 0).any(0).all()
-    assert (small.weights[0] != 0).any(0).all() or small.sizes[0] == 1
-
-
-def test_as_many_nodes_stay_as_compact_leaves() -> None:
-    network = random_network((5, 9, 8, 3), 3, 0.3)
-    model = module(network, "silu")
-    expected, _ = tn.compact(model, torch.randn(6, 5, dtype=torch.float64))
-    small = without_dead_nodes(network, "silu")
-    assert small.sizes[1:] == (expected[0].out_features, expected[2].out_features, 3)
-    assert small.sizes[1] < 9

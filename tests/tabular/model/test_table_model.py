@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pandas as pd
 import pytest
 
 from thinnet.errors import DataError
-from thinnet.tabular import load, read_model
+from thinnet.tabular import TableModel, load, read_model
 from thinnet.tabular.model import _table_model
 
 FOLDERS = Path(__file__).parent / "folders_of_format_3"
@@ -74,3 +76,29 @@ def test_predicting_loads_no_training_code(name: str, tmp_path: Path) -> None:
     rows, loaded = run.stdout.splitlines()
     assert rows == "12"
     assert not SPARED & {*loaded.split()}
+
+
+def test_encodings_that_no_network_sees_are_dropped() -> None:
+    model = read_model(FOLDERS / "classifier")
+    parts = [part for _, part in model.encoder.columns]
+    plain = [i for i, part in enumerate(parts) if part in ("numeric", "missing", "onehot")]
+    assert {"bins", "slow", "fast"} & {*parts}
+    (first, *_) = model.ensemble.blocks
+    kept = np.isin(first.seen, plain)
+    weights = [first.weights[0][:, :, kept], *first.weights[1:]]
+    block = replace(first, seen=first.seen[kept], weights=weights)
+    shares = np.full(len(block), 1 / len(block))
+    ensemble = replace(
+        model.ensemble, blocks=[block], weights_K=shares, temperatures_K=model.ensemble.temperatures_K[: len(block)]
+    )
+    whole = replace(model, ensemble=ensemble)
+    small = TableModel.of(model.schema, model.encoder, ensemble, model.head)
+    assert {part for _, part in small.encoder.columns} == {"numeric", "missing", "onehot"}
+    for ours, theirs in zip(small.outputs(ROWS), whole.outputs(ROWS), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+def test_a_whole_stack_of_an_older_format_is_read_without_its_unused_inputs() -> None:
+    (widest, *_) = sorted((len(b.seen) for b in read_model(FOLDERS / "classifier").ensemble.blocks), reverse=True)
+    sizes = json.loads((FOLDERS / "classifier" / "model.json").read_text())["payload"]["sizes"]
+    assert widest < sizes[0]

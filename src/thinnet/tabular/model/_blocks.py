@@ -107,7 +107,20 @@ def from_folder(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> tup
         return Block(seen, weights, biases, settings["activation"])
 
     if "blocks" not in settings:  # up to format 3, before the model was compacted
-        return (read("stack", settings["sizes"], np.arange(settings["sizes"][0])),)
+        return _split(read("stack", settings["sizes"], np.arange(settings["sizes"][0])))
     return tuple(
         read(f"blocks.{i}", block["sizes"], arrays[f"blocks.{i}.seen"]) for i, block in enumerate(settings["blocks"])
     )
+
+
+def _split(block: Block) -> tuple[Block, ...]:
+    """Networks in a row whose weights are zero for the same inputs, without those inputs."""
+    used_kI = (block.weights[0] != 0).any(1)
+    starts = [0, *np.flatnonzero((used_kI[1:] != used_kI[:-1]).any(1)) + 1]
+    blocks = []
+    for start, end in zip(starts, [*starts[1:], len(block)], strict=True):
+        used = np.flatnonzero(used_kI[start])
+        first, *others = (w[start:end] for w in block.weights)
+        weights, biases = [np.ascontiguousarray(first[:, :, used]), *others], [b[start:end] for b in block.biases]
+        blocks.append(Block(block.seen[used], weights, biases, block.activation))
+    return tuple(blocks)

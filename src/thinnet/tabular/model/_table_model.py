@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,15 @@ class TableModel:
     encoder: Encoder
     ensemble: Ensemble
     head: Head
+
+    @classmethod
+    def of(cls, schema: Schema, encoder: Encoder, ensemble: Ensemble, head: Head) -> Self:
+        """The model without the encodings of numbers that none of its networks sees."""
+        seen = np.unique(np.concatenate([block.seen for block in ensemble.blocks]))
+        small = encoder.with_parts({encoder.columns[i][1] for i in seen})
+        left = [i for i, (_, part) in enumerate(encoder.columns) if part in {part for _, part in small.columns}]
+        blocks = [replace(block, seen=np.searchsorted(left, block.seen)) for block in ensemble.blocks]
+        return cls(schema, small, replace(ensemble, blocks=blocks), head)
 
     def outputs(self, X: Any, *, name: str = "the model") -> tuple[Floats, Floats]:
         """The ensemble's mean and variance for every row of a table.
