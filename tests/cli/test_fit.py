@@ -194,6 +194,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert [p.name for p in tmp_path.iterdir()] == [table.name]
 
 
+@pytest.mark.slow
 def test_a_report_that_finds_no_room_does_not_lose_the_model(
     thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +238,7 @@ def test_resume_without_an_unfinished_training(thinnet, table: Path, tmp_path: P
     )
 
 
+@pytest.mark.slow
 def test_an_unfinished_training_is_replaced_and_said_so(thinnet, table: Path, tmp_path: Path) -> None:
     (tmp_path / "m.checkpoint").write_text("left over")
     ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m")
@@ -258,6 +260,7 @@ def test_ctrl_c_before_any_network_is_ready(
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_model_is_saved_leaves_nothing_half_written(
     thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

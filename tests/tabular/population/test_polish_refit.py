@@ -272,6 +272,7 @@ KINDS = pytest.mark.parametrize(
 Y = (SIGNAL > 0).astype(int)
 
 
+@pytest.mark.slow
 @KINDS
 def test_what_is_debiased_stands_beside_what_it_comes_from(kind: type, y: np.ndarray) -> None:
     plain = kind(**SMALL).fit(X, y)
@@ -345,6 +346,7 @@ def test_ctrl_c_ends_it_and_what_stood_before_counts(phase: str, tmp_path: Path)
     pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_while_it_refits_trains_no_population_again(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
