@@ -20,7 +20,7 @@ from thinnet.tabular.features import _path as _feature_path
 
 _feature_path.POINTS = {points}
 signal.signal(signal.SIGINT, signal.default_int_handler)
-tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {{"n_mixes": 4, "max_steps": 1_000_000}}
+tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {{"n_configurations": 4, "max_steps": 1_000_000}}
 _progress.EVERY = 0.5
 main()
 """

@@ -14,7 +14,7 @@ from thinnet.tabular._checkpoint import Checkpoint, read_metadata
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4))
 Y = (X[:, 0] + RNG.normal(size=200) > 0).astype(int)
-SETTINGS = {"n_mixes": 4, "cv": 2, "hidden": (8,), "max_steps": 200, "time_limit": None, "random_state": 0}
+SETTINGS = {"n_configurations": 4, "cv": 2, "hidden": (8,), "max_steps": 200, "time_limit": None, "random_state": 0}
 
 
 def interrupt_at(share: float):
@@ -57,7 +57,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X[::-1], Y)
     with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
-        ThinNetClassifier(**SETTINGS | {"n_mixes": 5}, checkpoint=file).fit(X, Y)
+        ThinNetClassifier(**SETTINGS | {"n_configurations": 5}, checkpoint=file).fit(X, Y)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"is no whole checkpoint .* Delete it to start anew"):
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -134,7 +134,7 @@ def test_column_names_that_repeat_are_refused(kind: type) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("settings", [{"n_bins": 0}, {"n_waves": 0}, {"hidden": ()}, {"batch_size": 7}])
+@pytest.mark.parametrize("settings", [{"n_bins": 0}, {"n_frequencies": 0}, {"hidden": ()}, {"batch_size": 7}])
 def test_less_of_everything_still_predicts(kind: type, settings: dict[str, object]) -> None:
     X, y = mixed()
     model = kind(**SMALL | {"max_steps": 10} | settings).fit(X, y)
@@ -185,7 +185,7 @@ def test_a_fit_keeps_to_its_time_limit() -> None:
     y = X[:, 0] * X[:, 1] + rng.normal(size=3000)
     ThinNetRegressor(**SMALL | {"max_steps": 1}).fit(X[:50], y[:50])  # libraries are loaded
     start = time.monotonic()
-    model = ThinNetRegressor(time_limit=4, n_mixes=24, max_steps=50_000, random_state=0).fit(X, y)
+    model = ThinNetRegressor(time_limit=4, n_configurations=24, max_steps=50_000, random_state=0).fit(X, y)
     elapsed = time.monotonic() - start
     assert elapsed < 4.8
     assert elapsed > 2.4  # it was the limit that ended it

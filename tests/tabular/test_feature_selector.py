@@ -19,7 +19,7 @@ from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.features import _path as _feature_path
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 3,
     "hidden": (8,),

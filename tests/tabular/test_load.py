@@ -25,3 +25,9 @@ def test_a_kind_of_a_later_version_is_named(tmp_path: Path) -> None:
     (place / "model.json").write_text(json.dumps(fields | {"seal": _folder._seal(fields)}))
     with pytest.raises(ModelFolderError, match="holds a ThinNetRanker, which this version of thinnet does not know"):
         load(place)
+
+
+def test_parameters_that_were_renamed_have_the_values_that_were_saved() -> None:
+    saved = json.loads((FOLDERS / "classifier" / "model.json").read_text())["params"]
+    model = load(FOLDERS / "classifier")
+    assert (model.n_configurations, model.n_frequencies) == (saved["n_mixes"], saved["n_waves"])

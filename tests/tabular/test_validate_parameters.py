@@ -5,7 +5,7 @@ import pytest
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -20,12 +20,12 @@ BOTH = pytest.mark.parametrize("kind", [ThinNetClassifier, ThinNetRegressor])
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("n_mixes", 0, r"`n_mixes` must be a whole number >= 1, got 0"),
+        ("n_configurations", 0, r"`n_configurations` must be a whole number >= 1, got 0"),
         ("n_rounds", 1.5, r"`n_rounds` must be a whole number >= 1, got 1\.5"),
         ("cv", 1, r"`cv` must be a whole number >= 2, got 1"),
         ("max_steps", 0, r"`max_steps` must be a whole number >= 1, got 0"),
         ("n_bins", -1, r"`n_bins` must be a whole number >= 0, got -1"),
-        ("n_waves", "many", r"`n_waves` must be a whole number >= 0, got 'many'"),
+        ("n_frequencies", "many", r"`n_frequencies` must be a whole number >= 0, got 'many'"),
         ("batch_size", 0, r"`batch_size` must be a whole number >= 1, got 0"),
         ("time_limit", 0, r"`time_limit` must be a number of seconds > 0, or None, got 0"),
         ("time_limit", "1 h", r"`time_limit` must be a number of seconds > 0, or None, got '1 h'"),

@@ -46,12 +46,12 @@ class _ThinNet(FittedModel, ABC):
         self,
         *,
         time_limit: float | None = 60.0,
-        n_mixes: int = 24,
+        n_configurations: int = 24,
         n_rounds: int = 3,
         cv: int = 5,
         hidden: Sequence[int] = (128, 128),
         n_bins: int = 16,
-        n_waves: int = 18,
+        n_frequencies: int = 18,
         max_steps: int = 4000,
         batch_size: int | None = None,
         select_features: bool = False,
@@ -62,12 +62,12 @@ class _ThinNet(FittedModel, ABC):
         checkpoint: str | Path | None = None,
     ) -> None:
         self.time_limit = time_limit
-        self.n_mixes = n_mixes
+        self.n_configurations = n_configurations
         self.n_rounds = n_rounds
         self.cv = cv
         self.hidden = hidden
         self.n_bins = n_bins
-        self.n_waves = n_waves
+        self.n_frequencies = n_frequencies
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.select_features = select_features
@@ -114,7 +114,7 @@ class _ThinNet(FittedModel, ABC):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         fold_N = stratified_folds(target.strata, len(frame), self.cv, seed)
         notes = [f"column {d.column!r} left out: {d.reason}" for d in schema.dropped]
-        callback, memo = self.callback, ""
+        callback, metadata = self.callback, ""
         if self.select_features:
             chosen = choose_columns(
                 schema,
@@ -132,12 +132,12 @@ class _ThinNet(FittedModel, ABC):
             schema = narrowed_schema(schema, chosen.path)
             frame = frame[[column.name for column in schema.columns]]
             notes += told(chosen.path)
-            callback, memo = afterwards(callback), chosen.memo
-        encoder = Encoder.fit(frame, schema, n_bins=self.n_bins, n_waves=self.n_waves, max_width=_WIDTH)
+            callback, metadata = afterwards(callback), chosen.metadata
+        encoder = Encoder.fit(frame, schema, n_bins=self.n_bins, n_frequencies=self.n_frequencies, max_width=_WIDTH)
         x_ND = torch.from_numpy(encoder.encode(frame))
         problem = Problem(x_ND, y_N, fold_N, outputs, np.array([part for _, part in encoder.columns]))
         settings = Settings.of(self, len(frame), seed)
-        fitted = fit_population(problem, settings, budget, head.units, callback, self.checkpoint, memo)
+        fitted = fit_population(problem, settings, budget, head.units, callback, self.checkpoint, metadata)
         head = head.fitted(fitted.oof_mean_NC, fitted.oof_variance_NC, target.encoded)
         self.model_ = TableModel.of(schema, encoder, fitted.ensemble, head)
         facts = {
@@ -180,8 +180,8 @@ class _ThinNet(FittedModel, ABC):
 class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
     """A classifier for tables: many differently regularized networks, trained as one and selected by held-out loss.
 
-    Mixed column types, missing values and unseen categories are understood. Every mixture of regularizers is trained on
-    every fold and stopped on the rows it did not see; an ensemble of the best combination, by greedy selection on those
+    Mixed column types, missing values and unseen categories are understood. Every configuration of regularizers is
+    trained on every fold and stopped on the rows it did not see; an ensemble of the best, by greedy selection on those
     rows, predicts:
 
     `p(y|x) ∝ (Σ_k w_k softmax(f_k(x) / T_k))^(1/T)`, with `w_k >= 0`, `Σ_k w_k = 1` and temperatures T that make the
@@ -190,25 +190,26 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
     Args:
         time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
             repeats exactly under the same `random_state`.
-        n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        n_configurations: number of configurations of regularizers: the textbook's one by one, then random ones.
         n_rounds: populations trained one after the other; each after the first is half as large, and consists of small
-            variations of the best mixtures so far.
-        cv: folds; every mixture is trained once per fold.
+            variations of the best configurations so far.
+        cv: folds; every configuration is trained once per fold.
         hidden: units of each hidden layer.
-        n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
-        n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
+        n_bins: bins of the piecewise-linear encoding of numbers, which part of the configurations see; 0 is none.
+        n_frequencies: frequencies of the periodic encoding of numbers, which part of the configurations see; below 3 is
+            none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
         select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
             small network goes from weak to strong, column after column leaves, and the strongest network within one
             standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
             selector, too: `transform` gives the chosen columns.
-        polish: whether mixes that make zeros (L1, elastic net, group lasso) go on at the end, best first, with steps on
-            all rows of their fold at once, dropout off: weights that minibatch noise holds off zero get there. What
-            comes of it stands beside the mix as another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether mixes with zeros go on at the end, best first (polished, where both are asked for), without the
-            penalty that made the zeros, which are held, and with all else of the mix, stopped on held-out rows: what is
-            left is no longer shrunk. Candidates and time as for `polish`.
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) go on at the end, best first, with
+            full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
+            The result is another candidate for the ensemble. Takes up to 0.15 of the time.
+        refit: whether configurations with zeros go on at the end, best first (polished, where both are asked for), with
+            their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
+            weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
@@ -216,9 +217,9 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
 
     Attributes:
         classes_: the labels, sorted.
-        leaderboard_: DataFrame, a row a mixture and one for what was polished or refit of it, best first: regularizers,
-            train and held-out log loss, their gap, the share of weights that are exactly zero, weight in the ensemble,
-            epochs.
+        leaderboard_: DataFrame, a row for each configuration and for each that was polished or refit, best first:
+            regularizers, train and held-out log loss, their gap, the share of weights that are exactly zero, weight in
+            the ensemble, epochs.
         held_out_score_: log loss of the ensemble on held-out rows; selection makes it slightly optimistic.
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
@@ -233,7 +234,7 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
         >>> from sklearn.datasets import load_iris
         >>> from thinnet.tabular import ThinNetClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> clf = ThinNetClassifier(n_mixes=4, cv=3, max_steps=150, random_state=0).fit(X, y)
+        >>> clf = ThinNetClassifier(n_configurations=4, cv=3, max_steps=150, random_state=0).fit(X, y)
         >>> clf.predict_proba(X).sum(axis=1).round(6).min()  # probabilities sum to one
         np.float64(1.0)
         >>> bool(clf.held_out_score_ < 0.2)  # guessing is log 3 = 1.1
@@ -271,41 +272,42 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
 class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
     """A regressor for tables: many differently regularized networks, trained as one and selected by held-out loss.
 
-    Mixed column types, missing values and unseen categories are understood. Every mixture of regularizers is trained on
-    every fold and stopped on the rows it did not see; an ensemble of the best combination, by greedy selection on those
+    Mixed column types, missing values and unseen categories are understood. Every configuration of regularizers is
+    trained on every fold and stopped on the rows it did not see; an ensemble of the best, by greedy selection on those
     rows, predicts `ŷ(x) = Σ_k w_k f_k(x)`, with `w_k >= 0`, `Σ_k w_k = 1`.
 
     Args:
         time_limit: seconds that `fit` may take, kept to within a fifth; None is no limit. A fit that ends before it
             repeats exactly under the same `random_state`.
-        n_mixes: how many mixtures of regularizers to train: the textbook's one by one, then random ones.
+        n_configurations: number of configurations of regularizers: the textbook's one by one, then random ones.
         n_rounds: populations trained one after the other; each after the first is half as large, and consists of small
-            variations of the best mixtures so far.
-        cv: folds; every mixture is trained once per fold.
+            variations of the best configurations so far.
+        cv: folds; every configuration is trained once per fold.
         hidden: units of each hidden layer.
-        n_bins: bins of the piecewise-linear encoding of numbers, which part of the mixtures see; 0 is none.
-        n_waves: frequencies of the periodic encoding of numbers, which part of the mixtures see; below 3 is none.
+        n_bins: bins of the piecewise-linear encoding of numbers, which part of the configurations see; 0 is none.
+        n_frequencies: frequencies of the periodic encoding of numbers, which part of the configurations see; below 3 is
+            none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
         select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
             small network goes from weak to strong, column after column leaves, and the strongest network within one
             standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
             selector, too: `transform` gives the chosen columns.
-        polish: whether mixes that make zeros (L1, elastic net, group lasso) go on at the end, best first, with steps on
-            all rows of their fold at once, dropout off: weights that minibatch noise holds off zero get there. What
-            comes of it stands beside the mix as another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether mixes with zeros go on at the end, best first (polished, where both are asked for), without the
-            penalty that made the zeros, which are held, and with all else of the mix, stopped on held-out rows: what is
-            left is no longer shrunk. Candidates and time as for `polish`.
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) go on at the end, best first, with
+            full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
+            The result is another candidate for the ensemble. Takes up to 0.15 of the time.
+        refit: whether configurations with zeros go on at the end, best first (polished, where both are asked for), with
+            their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
+            weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
             data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
-        leaderboard_: DataFrame, a row a mixture and one for what was polished or refit of it, best first: regularizers,
-            train and held-out RMSE, their gap, the share of weights that are exactly zero, weight in the ensemble,
-            epochs.
+        leaderboard_: DataFrame, a row for each configuration and for each that was polished or refit, best first:
+            regularizers, train and held-out RMSE, their gap, the share of weights that are exactly zero, weight in the
+            ensemble, epochs.
         held_out_score_: RMSE of the ensemble on held-out rows; selection makes it slightly optimistic.
         notes_: what the reader should know: columns left out, rows without a target.
         n_features_in_: columns of the table.
@@ -320,7 +322,7 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
         >>> import numpy as np
         >>> from thinnet.tabular import ThinNetRegressor
         >>> X = np.linspace(-1, 1, 120)[:, None]
-        >>> reg = ThinNetRegressor(n_mixes=4, cv=3, max_steps=150, random_state=0).fit(X, 3 * X[:, 0])
+        >>> reg = ThinNetRegressor(n_configurations=4, cv=3, max_steps=150, random_state=0).fit(X, 3 * X[:, 0])
         >>> bool(abs(reg.predict([[0.5]])[0] - 1.5) < 0.1)  # 3 · 0.5
         True
 

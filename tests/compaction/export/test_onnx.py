@@ -221,6 +221,7 @@ def test_torch_says_nothing_while_a_model_is_refused(tmp_path: Path, capfd: pyte
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call = _session.Session.call
 
@@ -235,6 +236,7 @@ def test_a_file_that_differs_is_refused_and_the_old_one_stays(tmp_path: Path, mo
     assert (tmp_path / "m.onnx").read_text() == "older"
 
 
+@pytest.mark.slow
 def test_what_one_file_cannot_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_onnx, "_LARGEST", 100)
     with pytest.raises(tn.NotExportableError, match="bytes are more than one ONNX file can hold"):

@@ -95,6 +95,7 @@ def assert_heads(attention: nn.MultiheadAttention, heads: int) -> None:
         assert attention.in_proj_weight.shape == (3 * width, WIDTH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("call", [alone, weighed])
 @pytest.mark.parametrize("bias", [True, False])
@@ -312,6 +313,7 @@ def test_torchs_encoder_in_every_mode(dead: dict[int, list[int]], norm_first: bo
             torch.testing.assert_close(other(x), one(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_torchs_encoder_and_decoder() -> None:
     class Translator(nn.Module):
         def __init__(self) -> None:

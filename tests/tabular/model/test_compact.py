@@ -15,7 +15,7 @@ from thinnet.tabular.model import _compact
 from thinnet.tabular.model._dead_nodes import narrowed
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8, 6),
@@ -138,7 +138,7 @@ def test_compacting_twice_changes_nothing(fitted: Fitted, tmp_path: Path) -> Non
 
 
 def test_where_nothing_can_go_the_networks_are_the_same() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_waves": 0, "n_bins": 0, "n_mixes": 1}).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_frequencies": 0, "n_bins": 0, "n_configurations": 1}).fit(X, SIGNAL)
     small, report = model.compact()
     assert small.model_.ensemble.blocks is model.model_.ensemble.blocks
     assert report.difference == 0

@@ -12,7 +12,7 @@ from thinnet.errors import ModelFolderError
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),

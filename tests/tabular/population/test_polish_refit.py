@@ -255,7 +255,7 @@ def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
 
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 8,
+    "n_configurations": 8,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -272,6 +272,7 @@ KINDS = pytest.mark.parametrize(
 Y = (SIGNAL > 0).astype(int)
 
 
+@pytest.mark.slow
 @KINDS
 def test_what_is_debiased_stands_beside_what_it_comes_from(kind: type, y: np.ndarray) -> None:
     plain = kind(**SMALL).fit(X, y)
@@ -304,7 +305,7 @@ def test_no_option_no_change_and_one_option_one_row_a_configuration() -> None:
 
 
 def test_nothing_to_debias_is_a_note() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_mixes": 4}, refit=True).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_configurations": 4}, refit=True).fit(X, SIGNAL)
     assert model.notes_ == ["no configuration has zeros: there was none to refit"]
     assert len(model.leaderboard_) == 4
 
@@ -345,6 +346,7 @@ def test_ctrl_c_ends_it_and_what_stood_before_counts(phase: str, tmp_path: Path)
     pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_while_it_refits_trains_no_population_again(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass

@@ -76,7 +76,7 @@ class Encoder:
         schema: Schema,
         *,
         n_bins: int = 16,
-        n_waves: int = 0,
+        n_frequencies: int = 0,
         max_categories: int = 64,
         rare: int = 3,
         max_width: int = 1500,
@@ -87,7 +87,7 @@ class Encoder:
             frame: (n, columns in use) as `learn` or `Schema.read` give it.
             schema: the schema that the frame was read by.
             n_bins: largest number of bins per number; 0 for none.
-            n_waves: largest number of frequencies per number; below 3 for none.
+            n_frequencies: largest number of frequencies per number; below 3 for none.
             max_categories: largest number of columns per categorical column.
             rare: categories with fewer rows are grouped (tables under 100 rows keep every category).
             max_width: the width that bins, waves and categories are held to. Scaled numbers and flags are never left
@@ -107,8 +107,8 @@ class Encoder:
         free = max_width - len(varied) - len(gaps)
         categories = min(max_categories, max(8, free // (2 * max(len(categorical), 1))))
         free -= sum(min(int(distinct[name]), categories) for name in categorical)
-        share = min(1.0, max(free, 0) / max(len(varied) * (n_bins + 2 * n_waves), 1))
-        bins, waves = int(n_bins * share), int(n_waves * share)
+        share = min(1.0, max(free, 0) / max(len(varied) * (n_bins + 2 * n_frequencies), 1))
+        bins, waves = int(n_bins * share), int(n_frequencies * share)
 
         x_ND = _values(frame, varied)
         scaler = RobustSmoothScaler.fit(x_ND) if varied else None

@@ -44,12 +44,12 @@ class Chosen:
 
     Args:
         path: the path, and the columns that it chose.
-        memo: the same as text, for the checkpoint; "" where there is none.
+        metadata: the same as text, for the checkpoint; "" where there is none.
         seconds: time that it took.
     """
 
     path: FeaturePath
-    memo: str
+    metadata: str
     seconds: float
 
 
@@ -109,10 +109,10 @@ def choose_columns(
     seconds = time.monotonic() - start
     if not checkpoint:
         return Chosen(path, "", seconds)
-    memo = json.dumps({"identity": identity, "seconds": seconds, "path": path_to_json(path)})
+    metadata = json.dumps({"identity": identity, "seconds": seconds, "path": path_to_json(path)})
     # at once: what follows may be killed, and a time limit may let another path choose other columns
-    Checkpoint(checkpoint, metadata=memo).save([])
-    return Chosen(path, memo, seconds)
+    Checkpoint(checkpoint, metadata=metadata).save([])
+    return Chosen(path, metadata, seconds)
 
 
 def narrowed_schema(schema: Schema, path: FeaturePath) -> Schema:
@@ -166,17 +166,17 @@ def _reason(path: FeaturePath, name: str) -> str:
 
 def _remembered(checkpoint: Path, identity: str, budget: Budget) -> Chosen | None:
     """Return the selection that a checkpoint holds, if any; its time counts."""
-    memo, trained = read_metadata(checkpoint)
-    if not memo:
+    metadata, trained = read_metadata(checkpoint)
+    if not metadata:
         if trained:
             raise foreign(checkpoint)  # of a fit that chose no columns
         return None
-    content = json.loads(memo)
+    content = json.loads(metadata)
     if content["identity"] != identity:
         raise foreign(checkpoint)
     if not trained:  # else the time of the training counts, which includes it
         budget.start -= content["seconds"]
-    return Chosen(path_from_json(content["path"]), memo, content["seconds"])
+    return Chosen(path_from_json(content["path"]), metadata, content["seconds"])
 
 
 def _identity(problem: Problem, blocks: Sequence[int], seed: int) -> str:

@@ -24,6 +24,9 @@ from thinnet.tabular.model._table_model import TableModel
 if TYPE_CHECKING:
     from thinnet.tabular.model._fit_record import FitRecord
 
+_RENAMED = {"n_mixes": "n_configurations", "n_waves": "n_frequencies"}
+"""Parameters of estimators that have another name in folders of format 3."""
+
 
 class Saved(NamedTuple):
     """What a folder holds.
@@ -85,7 +88,10 @@ def read_saved(path: str | Path) -> Saved:
     from thinnet.tabular.model._fit_record import from_folder
 
     folder = read_folder(path)
-    return Saved(_model(folder), from_folder(folder.card.payload, folder.arrays), dict(folder.card.params))
+    params = dict(folder.card.params)
+    if folder.card.format < 4:
+        params = {_RENAMED.get(name, name): value for name, value in params.items()}
+    return Saved(_model(folder), from_folder(folder.card.payload, folder.arrays), params)
 
 
 def _model(folder: ModelFolder) -> TableModel:

@@ -18,7 +18,7 @@ class Settings:
     `stages` follow the last round, for configurations that make zeros.
     """
 
-    n_mixes: int
+    n_configurations: int
     n_rounds: int
     hidden: Sequence[int]
     max_steps: int
@@ -31,7 +31,7 @@ class Settings:
         """Take the settings of an estimator for a table of so many rows."""
         stages: list[tuple[Stage, bool]] = [("polish", estimator.polish), ("refit", estimator.refit)]
         return cls(
-            estimator.n_mixes,
+            estimator.n_configurations,
             estimator.n_rounds,
             tuple(estimator.hidden),
             estimator.max_steps,

@@ -19,7 +19,7 @@ def table(rows: int = 300) -> pd.DataFrame:
     return frame.assign(day=pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 400, rows), unit="D"))
 
 
-@pytest.mark.parametrize("settings", [{}, {"n_bins": 0}, {"n_waves": 8}], ids=["bins", "numbers alone", "waves"])
+@pytest.mark.parametrize("settings", [{}, {"n_bins": 0}, {"n_frequencies": 8}], ids=["bins", "numbers alone", "waves"])
 @pytest.mark.parametrize("columns", [["size", "kind", "flag", "day"], ["size"], ["kind", "flag"]], ids="+".join)
 def test_rows_are_encoded_as_by_the_encoder(columns: list[str], settings: dict[str, int]) -> None:
     schema, frame = learn(table()[columns])

@@ -21,7 +21,7 @@ from thinnet.tabular.model.onnx import _export
 from thinnet.tabular.model.onnx._graph import Graph
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 10,
+    "n_configurations": 10,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8, 6),
@@ -181,7 +181,7 @@ def test_the_same_model_is_the_same_file(classifier: ThinNetClassifier, tmp_path
     ids=["text", "int", "bool", "float"],
 )
 def test_labels_keep_their_type(labels: Any, kind: str, tmp_path: Path) -> None:
-    model = ThinNetClassifier(**SMALL | {"max_steps": 5, "n_mixes": 2})
+    model = ThinNetClassifier(**SMALL | {"max_steps": 5, "n_configurations": 2})
     model.fit(X, np.asarray(labels)[(SIGNAL > 0.5).astype(int)])
     assert model.export_onnx(tmp_path / "m.onnx").outputs[0].kind == kind
     assert run(tmp_path / "m.onnx", feed(X))[0].tolist() == model.predict(X).tolist()
@@ -201,7 +201,7 @@ def test_a_loaded_and_a_compact_model(classifier: ThinNetClassifier, tmp_path: P
 
 def test_an_array_has_inputs_by_place(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(60, 3))
-    model = ThinNetRegressor(**SMALL | {"n_waves": 0, "n_bins": 0}).fit(values, values[:, 0])
+    model = ThinNetRegressor(**SMALL | {"n_frequencies": 0, "n_bins": 0}).fit(values, values[:, 0])
     model.export_onnx(tmp_path / "m.onnx")
     given = {f"x{i}": values[:, i] for i in range(3)}
     assert_allclose(run(tmp_path / "m.onnx", given)[0], model.predict(values), rtol=1e-4, atol=1e-5)
