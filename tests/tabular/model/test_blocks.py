@@ -55,3 +55,11 @@ def test_blocks_come_back() -> None:
         np.testing.assert_array_equal(back.seen, one.seen)
         for ours, theirs in zip(back.arrays, one.arrays, strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_rows_outputs_do_not_depend_on_its_place() -> None:
+    one, x = block(4, (2, 32, 16, 3)), RNG.normal(size=(80, 5)).astype(np.float32)
+    order = RNG.permutation(80)
+    whole = one.outputs(x)
+    np.testing.assert_array_equal(one.outputs(x[order]), whole[:, order])
+    np.testing.assert_array_equal(one.outputs(x[77:]), whole[:, 77:])
