@@ -52,7 +52,18 @@ if TYPE_CHECKING:
         PlanWarning,
         ThinnetError,
     )
-    from thinnet.penalties import L1, L2, CoupledGroupLasso, Decay, ElasticNet, GroupLasso, Penalty, WeightDecay
+    from thinnet.penalties import (
+        L1,
+        L2,
+        CoupledGroupLasso,
+        Decay,
+        ElasticNet,
+        GroupLasso,
+        JointPenalty,
+        Penalty,
+        WeightDecay,
+        WeightPenalty,
+    )
     from thinnet.plan import Finding, Plan, from_keras, from_torch
     from thinnet.rule import Rule
     from thinnet.schedules import RateSchedule
@@ -90,6 +101,7 @@ __all__ = [
     "Finding",
     "GaussianDropout",
     "GroupLasso",
+    "JointPenalty",
     "KeptZeros",
     "LockedDropout",
     "MaxNorm",
@@ -119,6 +131,7 @@ __all__ = [
     "ThinnetError",
     "UnitNorm",
     "WeightDecay",
+    "WeightPenalty",
     "__version__",
     "attach",
     "calibration",
@@ -159,7 +172,9 @@ _MODULES = {
         CellTypeError CheckpointError DataError ModelFolderError NoEffectWarning NotCompactableError
         NotExportableError ParameterError PlanWarning ThinnetError
     """,
-    "thinnet.penalties": "CoupledGroupLasso Decay ElasticNet GroupLasso L1 L2 Penalty WeightDecay",
+    "thinnet.penalties": """
+        CoupledGroupLasso Decay ElasticNet GroupLasso JointPenalty L1 L2 Penalty WeightDecay WeightPenalty
+    """,
     "thinnet.plan": "Finding Plan from_keras from_torch",
     "thinnet.rule": "Rule",
     "thinnet.schedules": "RateSchedule",

@@ -137,3 +137,18 @@ def test_nothing_keeps_a_discarded_run_alive() -> None:
     del model, optimizer
     gc.collect()
     assert gone() is None
+
+
+def test_rules_are_sorted_once_whatever_the_steps_and_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    from thinnet.plan import _binding
+
+    calls = []
+    monkeypatch.setattr(_binding, "step_order", lambda rules: calls.append(rules) or tn.plan.step_order(rules))
+    model = nn.Sequential(layer(), layer())
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    attachment = tn.attach(model, tn.Plan(tn.MaxNorm(2.0) + tn.L1(0.1) + tn.L2(0.1)), optimizer)
+    for scale in (1.0, 0.5, 0.25):
+        attachment.scale = scale
+        still(model, optimizer)
+        attachment.terms()
+    assert len(calls) == 2

@@ -83,6 +83,7 @@ def test_inputs_of_every_kind(example: Any) -> None:
     torch.testing.assert_close(small(**call)["out"], model(**call)["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_precisions(dtype: torch.dtype) -> None:
     model, x = mlp(dtype), normal(4, 3, dtype=dtype)
@@ -150,6 +151,7 @@ def train(model: nn.Module, optimizer: Optimizer, steps: int, seed: int) -> None
         optimizer.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_as_if_nothing_had_happened(name: str) -> None:
     model = mlp(torch.float64)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import thinnet as tn
-from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._constant_propagation import propagate_constants
 from thinnet.compaction.analyze._decide import decide
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._label import label
@@ -126,9 +126,9 @@ def test_image_networks(blueprint: Blueprint) -> None:
 def by_labels_alone(network: Network, root: Root) -> nn.Module:
     """What the labels say, carried out without a proof."""
     traced = trace(network, Inputs.of(example(root), "test"))
-    flow = label(traced, evaluate(traced))
+    deps = label(traced, propagate_constants(traced))
     small = copy.deepcopy(network)
-    carry_out_(small, flow, decide(flow))
+    carry_out_(small, deps, decide(deps))
     return small
 
 

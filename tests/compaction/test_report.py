@@ -58,7 +58,7 @@ def test_pinned_counts_slices(report: Report) -> None:
     """6 columns that read the input; 3 rows and 3 biases that are the output."""
     counts = {pin.operation: (pin.reason, count) for pin, count in report.pinned.items()}
     assert counts == {
-        "linear": ("reads a tensor of fixed width", 6),
+        "linear": ("takes an input of fixed width", 6),
         "output": ("the model returns it", 6),
     }
 
@@ -95,7 +95,7 @@ def test_nothing_removed_says_so() -> None:
     assert report.removed == {}
     assert report.layers == ()
     assert report.parameters == (26, 26)
-    assert str(report).startswith("Nothing went: no structure is zero whatever the input, or")
+    assert str(report).startswith("Nothing was removed: no structure is always zero, or those that are")
 
 
 def test_tied_weights_count_once() -> None:

@@ -5,16 +5,21 @@ import torch
 import thinnet as tn
 from thinnet.ensemble._targets import targets_of
 
+
+def checked(pred: tn.Predictions, y: object) -> torch.Tensor:
+    return targets_of(pred.samples, pred.probabilities, y, "f")  # type: ignore[arg-type]
+
+
 CLASSES = tn.Predictions(torch.full((2, 3, 4), 0.25), "classes")
 EVENTS = tn.Predictions(torch.full((2, 3), 0.25), "independent")
 NUMBERS = tn.Predictions(torch.zeros(2, 3, 1))
 
 
 def test_they_come_in_the_type_that_is_needed() -> None:
-    assert targets_of(CLASSES, np.array([0, 3, 1], np.int32), "f").dtype == torch.int64
-    assert targets_of(EVENTS, [True, False, True], "f").tolist() == [1.0, 0.0, 1.0]
-    assert targets_of(NUMBERS, [1, 2, 3], "f").shape == (3, 1)
-    assert targets_of(tn.Predictions(torch.zeros(2, 3).half()), torch.zeros(3).half(), "f").dtype == torch.float32
+    assert checked(CLASSES, np.array([0, 3, 1], np.int32)).dtype == torch.int64
+    assert checked(EVENTS, [True, False, True]).tolist() == [1.0, 0.0, 1.0]
+    assert checked(NUMBERS, [1, 2, 3]).shape == (3, 1)
+    assert checked(tn.Predictions(torch.zeros(2, 3).half()), torch.zeros(3).half()).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -34,4 +39,4 @@ def test_they_come_in_the_type_that_is_needed() -> None:
 )
 def test_what_does_not_fit_is_named(pred: tn.Predictions, y: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        targets_of(pred, y, "f")  # type: ignore[arg-type]
+        checked(pred, y)

@@ -54,6 +54,10 @@ def test_what_is_shared_of_settings_names_and_kinds(kind: type[JointPenalty]) ->
         kind(torch.ones(2), MEMBERS)
     with pytest.raises(ValueError, match=rf"{kind.__name__}: `strength` must be finite, got inf"):
         kind(float("inf"), MEMBERS)
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}: `members` has no group"):
+        kind(0.5, {"0.weight": (0, [-1])})
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}: 0\.weight has shape \(3, 3\), but its members are 4"):
+        rule.check("0.weight", (3, 3))
 
 
 @pytest.mark.parametrize("kind", [JointLasso, tn.CoupledGroupLasso])

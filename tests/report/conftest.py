@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from thinnet.report import Curve, Results, Weights
+from thinnet.report import Curve, PathResults, Results, Weights
 
 BEST = "dropout 0.3 + L1 0.002"
 EVIL = "</script><script>alert(1)</script>"
+STRENGTHS = [0.0, 0.001, 0.01, 0.1, 1.0]
 
 
 @pytest.fixture
@@ -37,4 +38,30 @@ def results(leaderboard: pd.DataFrame) -> Results:
             Weights("none", {f"layer {EVIL}": rng.normal(0, 0.3, (20, 10))}),
         ],
         notes=[f"The column {EVIL} was left out: it has one value only."],
+    )
+
+
+@pytest.fixture
+def path_results() -> PathResults:
+    points = pd.DataFrame(
+        {
+            "strength": STRENGTHS,
+            "held_out": [0.50, 0.45, 0.40, 0.41, 0.69],
+            "se": [0.02, 0.02, 0.02, 0.02, 0.0],
+            "features": [4, 4, 3, 2, 0],
+            "zeros": [0.0, 0.0, 0.25, 0.5, 1.0],
+            "norm": [9.0, 7.0, 5.0, 3.0, 0.0],
+        }
+    )
+    return PathResults(
+        title="Churn",
+        task="classification",
+        metric="log loss",
+        facts={"rows": "7,043"},
+        points=points,
+        leaves={"shoe": 0.01, "income": 1.0, EVIL: 0.1, "age": 1.0},
+        chosen=["income", "age"],
+        strength=0.1,
+        best=0.01,
+        notes=["a note"],
     )

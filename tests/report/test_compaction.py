@@ -57,7 +57,7 @@ def test_numbers_are_the_reports(tmp_path: Path) -> None:
 
 def test_nothing_removed_is_said(tmp_path: Path) -> None:
     found = words(write_compaction(compacted(0), tmp_path / "page.html"))
-    assert "Nothing went" in found
+    assert "Nothing was removed" in found
     assert "Layer by layer" not in found
 
 

@@ -73,6 +73,7 @@ def test_a_refit_undoes_shrinkage_and_keeps_zeros() -> None:
     assert point.error < shrunk.error
 
 
+@pytest.mark.slow
 def test_dead_structures_are_removed_on_the_way_up() -> None:
     problem = regression()
     plan = tn.Plan(tn.groups(perceptron(), problem.x))

@@ -1,4 +1,3 @@
-import pytest
 import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -32,10 +31,3 @@ def test_a_member_without_rows_has_loss_and_gradient_zero() -> None:
     assert float(loss[0].detach()) == 0.0
     assert (outputs.grad[0] == 0).all()
     assert (outputs.grad[1] != 0).all()
-
-
-def test_member_refuses_bad_settings() -> None:
-    with pytest.raises(ValueError, match=r"`lr` must be > 0, got 0"):
-        tn.Member(lr=0.0)
-    with pytest.raises(ValueError, match=r"`dropout` must be in \[0, 1\), got 1.0"):
-        tn.Member(dropout=1.0)

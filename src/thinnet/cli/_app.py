@@ -18,7 +18,7 @@ TimeLimit = Annotated[float, typer.Option(min=1.0, help="Seconds to train.", met
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed. Results also depend on --time-limit.")]
 
 
-class Task(StrEnum):
+class AskedTask(StrEnum):
     """What to predict."""
 
     auto = "auto"
@@ -30,7 +30,7 @@ Table = Annotated[
     Path, typer.Argument(metavar="TABLE", help="CSV, TSV (also .gz), Parquet or Feather.", show_default=False)
 ]
 Target = Annotated[str, typer.Option(help="Name of the column to predict.", metavar="COL")]
-AskedTask = Annotated[Task, typer.Option(help="auto decides by the values of the target.")]
+TaskOption = Annotated[AskedTask, typer.Option(help="auto decides by the values of the target.")]
 Test = Annotated[
     Path | None,
     typer.Option(
@@ -85,7 +85,7 @@ def fit(
     target: Target,
     out: Annotated[Path, typer.Option(help="Folder for the model and report.html.", metavar="DIR")],
     time_limit: TimeLimit = 60.0,
-    task: AskedTask = Task.auto,
+    task: TaskOption = AskedTask.auto,
     test: Test = None,
     seed: Seed = 0,
     polish: Polish = False,
@@ -110,7 +110,7 @@ def path(
     target: Target,
     out: Annotated[Path, typer.Option(help="Folder for the model, path.html and report.html.", metavar="DIR")],
     time_limit: TimeLimit = 60.0,
-    task: AskedTask = Task.auto,
+    task: TaskOption = AskedTask.auto,
     test: Test = None,
     seed: Seed = 0,
     polish: Polish = False,

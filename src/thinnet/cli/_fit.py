@@ -14,7 +14,7 @@ from thinnet.cli._read import read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from thinnet.cli._score import Task
+    from thinnet.tabular import Task
 
 
 def fit_table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,8 @@ import pandas as pd
 from thinnet._suggest import listed
 from thinnet.cli._errors import InputError
 
-Task = Literal["classification", "regression"]
+if TYPE_CHECKING:
+    from thinnet.tabular import Task
 
 
 def check_test(task: Task, y: pd.Series, train_y: pd.Series, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -16,9 +16,12 @@ from thinnet.cli._feature_table import features_summary, print_features, write_f
 from thinnet.cli._json import to_json
 from thinnet.cli._leaderboard_table import leaderboard_table
 from thinnet.cli._progress import shown
-from thinnet.cli._score import Task, class_scores, number_scores
+from thinnet.cli._score import class_scores, number_scores
 from thinnet.cli._write import check_place, to_stdout
 from thinnet.report import finding, number
+
+if TYPE_CHECKING:
+    from thinnet.tabular import Task
 
 WIDE = 120
 """Width of the output in characters where there is no terminal."""

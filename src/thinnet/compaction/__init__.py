@@ -1,4 +1,4 @@
-"""Dead nodes removed, equality proven; models in files of other formats."""
+"""Removal of dead neurons, channels and heads with proven equality; export to other formats."""
 
 from thinnet.compaction._callback import CompactCallback
 from thinnet.compaction._compact import compact

@@ -23,11 +23,11 @@ from thinnet.plan import unwrap
 
 
 class CompactCallback:
-    """Removes dead structures between epochs, so that training becomes faster as it goes.
+    """Compact a model in place between epochs, so that training becomes faster as structures die.
 
-    Call it at the end of each epoch. It looks at the weights that read each structure, which costs next to nothing, and
-    compacts in place when enough of them have become zero since the last time, which costs a trace and the proof:
-    seconds, more for large models. What is still dead at the end of training is for `compact`.
+    Call it at the end of each epoch. It looks at the outgoing weights of each structure, which costs next to nothing,
+    and compacts in place when enough of them have become zero since the last time, which costs a trace and the proof:
+    seconds, more for large models. Structures that are still dead at the end of training are for `compact`.
 
     Args:
         model: the model in training.
@@ -42,7 +42,7 @@ class CompactCallback:
 
     Raises:
         ValueError: `at_least` is not between 0 and 1.
-        NotCompactableError: the model cannot be traced, or has no structure that could go.
+        NotCompactableError: the model cannot be traced, or has no structure that could be removed.
 
     Example:
         >>> import torch
@@ -78,7 +78,7 @@ class CompactCallback:
         self._structures: CoupledGroupLasso | None = groups(model, example_inputs)
 
     def __call__(self) -> bool:
-        """Look, and remove what is dead; whether anything was removed."""
+        """Remove dead structures if they are enough; whether anything was removed."""
         if self._structures is None:
             return False
         dead = dead_share(self._model, self._structures)
@@ -108,15 +108,15 @@ class CompactCallback:
         self._look_anew()
 
     def _look_anew(self) -> None:
-        """Which structures are left, and which of them would go if anything could."""
+        """Find the structures that are left, and the share of them that is dead but cannot be removed."""
         try:
             self._structures = groups(self._model, self._inputs)
         except NotCompactableError:
-            self._structures = None  # nothing is left that could go
+            self._structures = None  # nothing is left that could be removed
         self._held = 0.0 if self._structures is None else dead_share(self._model, self._structures)
 
     def on_epoch_end(self, *_: object, **__: object) -> None:
-        """The same under the name that trainers call."""
+        """Call the callback, under the name that trainers use."""
         self()
 
 

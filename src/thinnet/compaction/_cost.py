@@ -1,4 +1,4 @@
-"""What a model costs: parameters, bytes, operations, measured time."""
+"""Cost of a model: parameters, bytes, floating-point operations, latency."""
 
 from __future__ import annotations
 

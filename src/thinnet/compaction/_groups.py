@@ -1,12 +1,12 @@
-"""The structures that can go, as a penalty: training then ends in a model that compacts."""
+"""The removable structures of a model as groups of a group lasso."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from thinnet.compaction._potential import potential_flow
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction._potential import dependencies_of
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._inputs import ExampleInputs
 from thinnet.errors import NotCompactableError
 from thinnet.penalties import CoupledGroupLasso
@@ -20,12 +20,13 @@ def groups(model: nn.Module, example_inputs: ExampleInputs, *, strength: float =
 
     .. math:: P(w) = s \sum_g \sqrt{n_g} \, \lVert w_g \rVert_2
 
-    A group g of n_g weights is all that others read of one structure: the columns of every layer behind it, through
-    reshapes, residual sums and concatenations. Once it is zero, nobody reads the structure, and `compact` removes it
-    with everything that makes it: `tn.Plan(tn.groups(model, x, strength=1e-3))` trains to a model that compacts.
+    A group g of n_g weights holds all outgoing weights of one structure: the columns of every layer behind it, through
+    reshapes, residual sums and concatenations. Once it is zero, no layer depends on the structure, and `compact`
+    removes it with everything that computes it: `tn.Plan(tn.groups(model, x, strength=1e-3))` trains to a model that
+    compacts.
 
-    What is read by no weights (a residual stream under RMSNorm) is grouped by the weights that write it, where none of
-    them is in a group of the first kind.
+    A structure without outgoing weights (a residual stream under RMSNorm) is grouped by its incoming weights, where
+    none of them is in a group of the first kind.
 
     Args:
         model: any module that `torch.export` can trace; in training mode or not. It is not changed.
@@ -33,41 +34,41 @@ def groups(model: nn.Module, example_inputs: ExampleInputs, *, strength: float =
         strength: s >= 0.
 
     Raises:
-        NotCompactableError: the model cannot be traced, or has no structure that could go.
+        NotCompactableError: the model cannot be traced, or has no structure that could be removed.
 
     Example:
         >>> import torch
         >>> import thinnet as tn
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
         >>> rule = tn.groups(model, torch.randn(5, 3))
-        >>> dict(rule.members)  # node i is what column i of the second weight reads
+        >>> dict(rule.members)  # column i of this weight is all that is outgoing of neuron i
         {'2.weight': (1, (0, 1, 2, 3))}
 
     References:
         M. Yuan, Y. Lin, Model Selection and Estimation in Regression with Grouped Variables, 2006.
     """
-    flow = potential_flow(model, example_inputs, "groups")
-    chosen = _chosen(flow)
+    deps = dependencies_of(model, example_inputs, "groups")
+    chosen = _chosen(deps)
     members: dict[str, tuple[int, Tensor]] = {}
     for number, slices in enumerate(chosen):
         for name, dim, indices in slices:
-            entry = members.setdefault(name, (dim, torch.full((flow.length(name, dim),), -1)))
+            entry = members.setdefault(name, (dim, torch.full((deps.length(name, dim),), -1)))
             entry[1][indices] = number
     if not members:
         raise NotCompactableError(
-            f"groups: {type(model).__name__} has no structure that could go; tn.compactable(model, example_inputs) "
-            "says what holds each."
+            f"groups: {type(model).__name__} has no structure that could be removed; "
+            "tn.compactable(model, example_inputs) lists what prevents each."
         )
     return CoupledGroupLasso(strength, {name: (dim, numbers.tolist()) for name, (dim, numbers) in members.items()})
 
 
-def _chosen(flow: Flow) -> list[Slices]:
-    """The slices of each group: readers where all reads are of parameters, else writers; one dimension a parameter."""
-    read, written, silent = _places(flow)
-    pinned = flow.labels.pins()
+def _chosen(deps: DependencyGraph) -> list[Slices]:
+    """The slices of each group: outgoing weights where all consumers are parameters, else incoming."""
+    outgoing, incoming, silent = _places(deps)
+    pinned = deps.groups.pins()
     taken: dict[str, int] = {}
     found: list[Slices] = []
-    for by, labels in ((read, sorted(set(read) - silent)), (written, sorted(silent & set(written)))):
+    for by, labels in ((outgoing, sorted(set(outgoing) - silent)), (incoming, sorted(silent & set(incoming)))):
         for label in labels:
             slices = by[label]
             if label in pinned or any(taken.get(name, dim) != dim for name, dim, _ in slices):
@@ -77,26 +78,26 @@ def _chosen(flow: Flow) -> list[Slices]:
     return found
 
 
-def _places(flow: Flow) -> tuple[dict[int, Slices], dict[int, Slices], set[int]]:
-    """Where each label is read by a parameter, where parameters write it, and which are read by something else."""
-    sources = {read.source for read in flow.reads if read.source is not None}
-    parameters = {name for name in flow.parameters if isinstance(flow.tensor(name), nn.Parameter)}
+def _places(deps: DependencyGraph) -> tuple[dict[int, Slices], dict[int, Slices], set[int]]:
+    """Per label the outgoing weights, the incoming weights, and the labels with a consumer that is no parameter."""
+    sources = {consumer.source for consumer in deps.consumers if consumer.source is not None}
+    parameters = {name for name in deps.parameters if isinstance(deps.tensor(name), nn.Parameter)}
     silent: set[int] = set()
     everywhere: set[int] = set()
-    for read in flow.reads:
-        reading = set(flow.labels.roots(read.labels).tolist())
+    for consumer in deps.consumers:
+        reading = set(deps.groups.roots(consumer.labels).tolist())
         everywhere |= reading
-        if read.source is None or read.source[0] not in parameters:
+        if consumer.source is None or consumer.source[0] not in parameters:
             silent |= reading
-    read_by: dict[int, Slices] = {}
-    written_by: dict[int, Slices] = {}
+    outgoing: dict[int, Slices] = {}
+    incoming: dict[int, Slices] = {}
     for name in parameters:
-        for dim, labels in enumerate(flow.parameters[name]):
+        for dim, labels in enumerate(deps.parameters[name]):
             if labels is None:
                 continue
-            by = read_by if (name, dim) in sources else written_by
-            roots = flow.labels.roots(labels)
+            by = outgoing if (name, dim) in sources else incoming
+            roots = deps.groups.roots(labels)
             for label in torch.unique(roots).tolist():
                 if label in everywhere:
                     by.setdefault(label, []).append((name, dim, torch.nonzero(roots == label).flatten()))
-    return read_by, written_by, silent
+    return outgoing, incoming, silent

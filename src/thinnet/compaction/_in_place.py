@@ -1,4 +1,4 @@
-"""Shrinking while training: the model itself, its optimizer and its attachment."""
+"""Compaction in place: the model itself, its optimizer and its attachment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compact_(
     optimizer: Optimizer | None = None,
     attachment: Attachment | None = None,
 ) -> Report:
-    """Remove what training has made unnecessary from the model itself, between steps; training goes on with the rest.
+    """Remove dead neurons, channels and heads from the model itself, between steps; training continues with the rest.
 
     As `compact`, but in place: parameters stay the same objects, so the optimizer and the plan keep them. Equality is
     proven on a copy first; where it does not hold, nothing is changed. The model may be in training mode, which it
@@ -63,9 +63,9 @@ def compact_(
         check(model, inputs, "compact_")
         found = search(model, inputs)
         kept = found.decision.kept
-        report = report_of(model, found.model, inputs, found.flow, found.decision, found.attributes, found.proof)
+        report = report_of(model, found.model, inputs, found.deps, found.decision, found.attributes, found.proof)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-        carry_out_(model, found.flow, found.decision)
+        carry_out_(model, found.deps, found.decision)
         for path, values in found.attributes.items():
             set_attributes(model.get_submodule(path), values)
     if optimizer is not None:

@@ -1,4 +1,4 @@
-"""What could ever go, before any training."""
+"""Structures that compaction could remove from a model if training made them zero."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from thinnet._text_table import text_table
-from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._constant_propagation import propagate_constants
 from thinnet.compaction.analyze._decide import obstacles
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._dependency_groups import Pin
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.analyze._label import label
@@ -23,15 +23,15 @@ from thinnet.plan import layout_of, unwrap
 
 @dataclass(frozen=True)
 class Outputs:
-    """What could go of a layer's outputs.
+    """The removable outputs of one layer.
 
     Args:
         layer: its name; that of the weight, where the layer has several.
         kind: its class.
         outputs: how many it has.
-        removable: how many of them could go.
-        groups: in how many structures they go: 8 rows of a head are one.
-        why: what holds the rest; None where all could go.
+        removable: how many of them could be removed.
+        groups: the number of structures that these are: 8 rows of a head are one.
+        why: what prevents the removal of the others; None where all could be removed.
     """
 
     layer: str
@@ -44,11 +44,11 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Potential:
-    """What could ever be removed from a model; prints as a table.
+    """The removable structures of a model, layer by layer; prints as a table.
 
     Args:
         layers: every weight matrix and kernel.
-        pinned: why the others stay, and how many slices of parameters each reason holds.
+        pinned: why the others cannot be removed, and to how many slices of parameters each reason applies.
         how: what traced the model.
     """
 
@@ -68,14 +68,15 @@ class Potential:
 
 
 def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
-    """What `compact` could remove from a model if training made it zero, and what holds the rest.
+    """List the structures that `compact` could remove if training made them zero, and the obstacles of the others.
 
     Args:
         model: any module that `torch.export` can trace; in training mode or not. It is not changed.
         example_inputs: what it is called with: a tensor, a tuple of arguments or a dict of keyword arguments.
 
     Returns:
-        Per layer, how many outputs could go, in how many structures, and which operation at which line holds the rest.
+        Per layer, how many outputs could be removed, in how many structures, and which operation at which line prevents
+        the rest.
 
     Raises:
         NotCompactableError: the model cannot be traced; the message says where.
@@ -89,11 +90,11 @@ def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
         >>> [(layer.layer, layer.removable, layer.outputs) for layer in potential.layers]
         [('0', 4, 4), ('2', 0, 2)]
     """
-    flow = potential_flow(model, example_inputs, "compactable")
-    pins, read = flow.labels.pins(), {n for r in flow.reads for n in flow.labels.roots(r.labels).tolist()}
+    deps = dependencies_of(model, example_inputs, "compactable")
+    pins, read = deps.groups.pins(), {n for r in deps.consumers for n in deps.groups.roots(r.labels).tolist()}
     layers = []
     modules = dict(unwrap(model).named_modules())
-    for name, dims in flow.parameters.items():
+    for name, dims in deps.parameters.items():
         path, _, attribute = name.rpartition(".")
         module = modules[path.partition(".parametrizations")[0]]
         outputs = 1 if layout_of(module).inputs_first else 0
@@ -101,20 +102,24 @@ def compactable(model: nn.Module, example_inputs: ExampleInputs) -> Potential:
             continue
         labels = dims[outputs]
         assert labels is not None
-        roots = flow.labels.roots(labels)
+        roots = deps.groups.roots(labels)
         free = torch.tensor([label in read and label not in pins for label in roots.tolist()])
-        why = None if bool(free.all()) else pins.get(int(roots[~free][0]), Pin("nothing", "this call", "reads it"))
+        why = (
+            None
+            if bool(free.all())
+            else pins.get(int(roots[~free][0]), Pin("no operation", "this call", "depends on it"))
+        )
         shown, kind = path if attribute == "weight" else name, type(module).__name__
         layers.append(Outputs(shown, kind, len(roots), int(free.sum()), len(torch.unique(roots[free])), why))
-    return Potential(tuple(layers), obstacles(flow), flow.trace.how)
+    return Potential(tuple(layers), obstacles(deps), deps.trace.how)
 
 
-def potential_flow(model: nn.Module, example_inputs: ExampleInputs, what: str) -> Flow:
-    """The labels of a model, whatever its mode; `what` names the function in errors."""
+def dependencies_of(model: nn.Module, example_inputs: ExampleInputs, what: str) -> DependencyGraph:
+    """The dependency groups of a model in eval or training mode; `what` names the function in errors."""
     inputs = Inputs.of(example_inputs, what)
     if not isinstance(model, nn.Module):
         raise TypeError(f"{what}: `model` must be a torch.nn.Module, got {type(model).__name__}.")
     calm = copy.deepcopy(unwrap(model)).eval()
     check(calm, inputs, what)
     traced = trace(calm, inputs, what)
-    return label(traced, evaluate(traced))
+    return label(traced, propagate_constants(traced))

@@ -1,4 +1,4 @@
-"""What compacting did."""
+"""The report of a compaction: sizes before and after, what prevented more, and the proof of equality."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import nn
 
 from thinnet._text_table import text_table
 from thinnet.compaction._cost import Cost, cost_of, latency_pair
-from thinnet.compaction.analyze._call import Known
+from thinnet.compaction.analyze._call import Value
 from thinnet.compaction.analyze._decide import Decision, obstacles
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._dependency_groups import Pin
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.prove._equality import Proof
@@ -21,7 +21,7 @@ from thinnet.compaction.shrink._recipe import recipe_of
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer whose outputs or inputs became fewer.
+    """A layer with fewer inputs or outputs than before.
 
     Args:
         name: its name from the root; that of the weight, where the layer has several.
@@ -38,19 +38,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Report:
-    """What `compact` did: prints as a table.
+    """Sizes of a model before and after compaction, with the proof of equality; prints as a table.
 
     Args:
         layers: what became smaller, layer by layer.
         before: parameters, bytes and operations before.
         after: the same now.
         latency: median seconds of a call on the example inputs, before and now, measured in turn.
-        removed: per parameter and buffer, per dimension: how many slices went.
-        pinned: why the others stay, and how many slices of parameters each reason holds.
+        removed: per parameter and buffer, per dimension: how many slices were removed.
+        pinned: why the others cannot be removed, and to how many slices of parameters each reason applies.
         proof: how equal outputs and gradients are.
         answers: whether the outputs depend on the inputs at all.
         how: what traced the model.
-        recipe: what makes the same of a model freshly built, see `rebuild`; JSON.
+        recipe: what `rebuild` makes the same shape from; JSON.
     """
 
     layers: tuple[Layer, ...]
@@ -74,11 +74,7 @@ class Report:
         slow, fast = self.latency
         rows = [("layer", "kind", "before", "after")]
         rows += [(a.name or "(model)", a.kind, _shape(a.before), _shape(a.after)) for a in self.layers]
-        lines = (
-            [text_table(rows)]
-            if self.layers
-            else ["Nothing went: no structure is zero whatever the input, or what is is held by what stands below."]
-        )
+        lines = [text_table(rows) if self.layers else NOTHING]
         lines += [
             "",
             text_table(
@@ -107,6 +103,9 @@ class Report:
     __repr__ = __str__
 
 
+NOTHING = "Nothing was removed: no structure is always zero, or those that are cannot be removed for the reasons below."
+"""What a printed report says where no layer became smaller."""
+
 SHOWN = 8
 """Reasons that a printed report names."""
 
@@ -115,14 +114,14 @@ def report_of(
     model: nn.Module,
     small: nn.Module,
     inputs: Inputs,
-    flow: Flow,
+    deps: DependencyGraph,
     decision: Decision,
     attributes: Mapping[str, Mapping[str, Any]],
     proof: Proof,
 ) -> Report:
-    """The report of a model and what became of it."""
+    """The report of a model and the smaller one made of it."""
     removed = {
-        name: {dim: flow.length(name, dim) - len(indices) for dim, indices in dims.items()}
+        name: {dim: deps.length(name, dim) - len(indices) for dim, indices in dims.items()}
         for name, dims in decision.kept.items()
     }
     modules, now = dict(model.named_modules()), dict(small.named_parameters())
@@ -139,11 +138,11 @@ def report_of(
         cost_of(small, inputs),
         latency_pair(model, small, inputs),
         removed,
-        obstacles(flow),
+        obstacles(deps),
         proof,
-        any(bool(known.varies.any()) for node in flow.trace.outputs if isinstance(known := flow.known[node], Known)),
-        flow.trace.how,
-        recipe_of(flow, decision, attributes),
+        any(bool(value.varies.any()) for node in deps.trace.outputs if isinstance(value := deps.values[node], Value)),
+        deps.trace.how,
+        recipe_of(deps, decision, attributes),
     )
 
 

@@ -1,12 +1,12 @@
-"""Many predictions made one: sampling, uncertainty, calibration and selection."""
+"""Ensembles of predictions: Monte Carlo dropout, uncertainty, calibration, temperature scaling and greedy selection."""
 
 from thinnet.ensemble._calibration import calibration
-from thinnet.ensemble._caruana2004 import greedy_selection
+from thinnet.ensemble._caruana2004_greedy import greedy_selection
 from thinnet.ensemble._coverage import Coverage
-from thinnet.ensemble._guo2017 import sharpened, temperature
 from thinnet.ensemble._mc_predict import mc_predict
 from thinnet.ensemble._predictions import Predictions
 from thinnet.ensemble._reliability import Bin, Reliability
+from thinnet.ensemble._temperature_scaling import sharpened, temperature
 
 __all__ = [
     "Bin",

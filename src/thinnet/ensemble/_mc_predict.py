@@ -1,4 +1,4 @@
-"""Many predictions from one network with dropout."""
+"""Monte Carlo dropout."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from thinnet.ensemble._noise import Source
 from thinnet.ensemble._passes import Passes
-from thinnet.ensemble._predictions import Predictions, Probabilities
+from thinnet.ensemble._predictions import Predictions
 from thinnet.ensemble._randomized import randomized
+from thinnet.ensemble._targets import Probabilities
 
-Activation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
+OutputActivation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
 
 
 def mc_predict(
@@ -24,10 +25,10 @@ def mc_predict(
     samples: int = 50,
     seed: int | None = None,
     batch_size: int | None = None,
-    activation: Activation | None = None,
+    activation: OutputActivation | None = None,
     grad: bool = False,
 ) -> Predictions:
-    r"""Predictions of `samples` networks that dropout makes out of one (MC dropout).
+    r"""Predict with Monte Carlo dropout: the outputs of `samples` networks with masks drawn at random.
 
     Sample s of a seed is one network: its masks depend on the seed, the sample, the layer, the call and the row, and on
     nothing else. So predictions do not depend on how rows are batched, nor on how many samples there are, to rounding.
@@ -129,7 +130,7 @@ def _gathered(blocks: Iterator[tuple[int, Tensor]], samples: int, grad: bool) ->
     return whole
 
 
-def _activation(activation: Activation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:
+def _activation(activation: OutputActivation | None) -> tuple[Callable[[Tensor], Tensor], Probabilities | None]:
     """What turns outputs (K, B, ...) into predictions, and what these are."""
     if activation is None:
         return lambda outputs: outputs, None

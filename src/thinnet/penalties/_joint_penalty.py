@@ -44,7 +44,7 @@ class JointPenalty(Penalty, ABC):
                 "groups that span parameters have no stack of members; give each model a rule of its own."
             )
         super().__post_init__()
-        object.__setattr__(self, "members", Members.of(self.members))
+        object.__setattr__(self, "members", Members.of(self.members, type(self).__name__))
 
     @property
     def grouping(self) -> GroupedBy:

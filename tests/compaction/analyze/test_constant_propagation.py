@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from thinnet.compaction.analyze._call import Known
-from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._call import Value
+from thinnet.compaction.analyze._constant_propagation import propagate_constants
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._trace import trace
 
@@ -77,6 +77,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @torch.no_grad()
 def test_values_are_right_and_what_varies_covers_all_that_does(function: Callable[..., Any]) -> None:
@@ -89,10 +90,10 @@ def test_values_are_right_and_what_varies_covers_all_that_does(function: Callabl
     traced = trace(model, Inputs.of(inputs[0], "test"))
     outcomes = [model(x) for x in inputs]
     outcomes = [outcome if isinstance(outcome, tuple) else (outcome,) for outcome in outcomes]
-    found = evaluate(traced)
+    found = propagate_constants(traced)
     for place, node in enumerate(traced.outputs):
         known = found[node]
-        assert isinstance(known, Known)
+        assert isinstance(known, Value)
         torch.testing.assert_close(known.data, outcomes[0][place])
         assert known.varies.shape == known.data.shape
         changed = torch.stack([(outcome[place] - known.data).abs() > 1e-12 for outcome in outcomes]).any(0)
@@ -116,12 +117,12 @@ def test_values_are_right_and_what_varies_covers_all_that_does(function: Callabl
 def test_what_weights_alone_decide_is_known(function: Callable[..., Any], constant: list[bool]) -> None:
     model = Written(function).double()
     traced = trace(model, Inputs.of(torch.randn(3, 4, dtype=torch.float64), "test"))
-    known = evaluate(traced)[traced.outputs[0]]
+    known = propagate_constants(traced)[traced.outputs[0]]
     assert (~known.varies).all(0).tolist() == constant
 
 
 def test_zero_is_zero_whatever_the_input() -> None:
-    known = Known(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([True, False, False]))
+    known = Value(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([True, False, False]))
     assert known.zero.tolist() == [False, True, False]
-    assert Known.variable(torch.zeros(2)).zero.tolist() == [False, False]
-    assert Known.constant(torch.zeros(2)).zero.tolist() == [True, True]
+    assert Value.variable(torch.zeros(2)).zero.tolist() == [False, False]
+    assert Value.constant(torch.zeros(2)).zero.tolist() == [True, True]

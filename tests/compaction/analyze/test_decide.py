@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from thinnet.compaction.analyze._consumer import Fold, Read, Rescale
+from thinnet.compaction.analyze._consumer import Consumer, Fold, Rescale
 from thinnet.compaction.analyze._decide import Decision, decide, obstacles
-from thinnet.compaction.analyze._dependency_groups import Labels, Pin
+from thinnet.compaction.analyze._dependency_groups import DependencyGroups, Pin
 
 WHY = Pin("linear", "somewhere", "some reason")
 
@@ -22,10 +22,10 @@ class Graph(SimpleNamespace):
     """Layers of nodes, one after another, and who reads whom."""
 
     def __init__(self) -> None:
-        super().__init__(labels=Labels(), parameters={}, reads=[], balances=[])
+        super().__init__(groups=DependencyGroups(), parameters={}, consumers=[], balances=[])
 
     def layer(self, name: str, n: int) -> Tensor:
-        labels = self.labels.fresh(n)
+        labels = self.groups.fresh(n)
         self.parameters[name] = (labels,)
         return labels
 
@@ -34,7 +34,7 @@ class Graph(SimpleNamespace):
         silent = more.pop("silent", [0] * len(inputs))
         taken = None if weight is None else torch.tensor(weight, dtype=torch.bool)
         read = {"fold": None, "rescale": None, "source": None} | more
-        self.reads.append(Read(None, inputs, torch.tensor(silent, dtype=torch.bool), taken, outputs, **read))
+        self.consumers.append(Consumer(None, inputs, torch.tensor(silent, dtype=torch.bool), taken, outputs, **read))
 
 
 def left(decision: Decision) -> dict[str, list[int]]:
@@ -93,7 +93,7 @@ def test_what_is_pinned_stays_with_what_it_reads() -> None:
     first, second = graph.layer("first", 2), graph.layer("second", 2)
     graph.reader(first, second, [[1, 0], [0, 1]])
     graph.reader(second, None, [[0], [0]])
-    graph.labels.pin(second[1:], WHY)
+    graph.groups.pin(second[1:], WHY)
     assert left(decide(graph)) == {"first": [1], "second": [1]}
     assert obstacles(graph) == {WHY: 1}
 
@@ -101,7 +101,7 @@ def test_what_is_pinned_stays_with_what_it_reads() -> None:
 def test_united_slices_go_together_or_stay() -> None:
     graph = Graph()
     one, other = graph.layer("one", 3), graph.layer("other", 3)
-    graph.labels.unite(one, other)
+    graph.groups.unite(one, other)
     graph.reader(one, None, [[0], [0], [1]])
     graph.reader(other, None, [[0], [1], [0]])
     assert left(decide(graph)) == {"one": [1, 2], "other": [1, 2]}
@@ -158,7 +158,7 @@ def test_the_number_of_squares_is_told() -> None:
 
 def _goes_exactly(graph: Graph, labels: Tensor, gone: set[int]) -> bool:
     """Whether nothing that stays reads anything of this set."""
-    for read in graph.reads:
+    for read in graph.consumers:
         for i, label in enumerate(read.labels.tolist()):
             if label not in gone or bool(read.silent[i]):
                 continue
@@ -180,9 +180,9 @@ def test_the_largest_set_by_trying_all(seed: int) -> None:
     for inputs, outputs in zip(layers, ends, strict=True):
         weight = [[int(draw.random() < 0.35) for _ in range(3)] for _ in range(3)]
         graph.reader(inputs, outputs, weight, silent=[int(draw.random() < 0.2) for _ in range(3)])
-    every = range(1, graph.labels.count)
+    every = range(1, graph.groups.count)
     sets = (set(chosen) for n in range(10) for chosen in itertools.combinations(every, n))
-    free = [gone for gone in sets if _goes_exactly(graph, torch.arange(graph.labels.count), gone)]
+    free = [gone for gone in sets if _goes_exactly(graph, torch.arange(graph.groups.count), gone)]
     largest = set().union(*free)
     assert largest in free  # such sets are closed under union
     wanted = {}

@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from thinnet.compaction.analyze._dependency_groups import Labels, Pin
+from thinnet.compaction.analyze._dependency_groups import DependencyGroups, Pin
 
 
 def why(reason: str) -> Pin:
@@ -12,7 +12,7 @@ def why(reason: str) -> Pin:
 
 
 def test_fresh_labels_differ_and_none_is_zero() -> None:
-    labels = Labels()
+    labels = DependencyGroups()
     assert torch.cat([labels.fresh(2), labels.fresh(3)]).tolist() == [1, 2, 3, 4, 5]
     assert labels.count == 6
 
@@ -20,7 +20,7 @@ def test_fresh_labels_differ_and_none_is_zero() -> None:
 def test_united_labels_have_one_root_as_in_a_partition_of_sets() -> None:
     draw = random.Random(0)
     for _ in range(20):
-        labels, sets = Labels(), [{label} for label in range(1, 13)]
+        labels, sets = DependencyGroups(), [{label} for label in range(1, 13)]
         every = labels.fresh(12)
         for _ in range(draw.randrange(1, 9)):
             one, other = draw.randrange(1, 13), draw.randrange(1, 13)
@@ -34,23 +34,23 @@ def test_united_labels_have_one_root_as_in_a_partition_of_sets() -> None:
 
 
 def test_a_whole_tensor_is_united_place_by_place() -> None:
-    labels = Labels()
+    labels = DependencyGroups()
     a, b = labels.fresh(4).reshape(2, 2), labels.fresh(4).reshape(2, 2)
     labels.unite(a, b)
     torch.testing.assert_close(labels.roots(b), labels.roots(a))
     assert len(set(labels.roots(a).flatten().tolist())) == 4
 
 
-def test_unite_all_makes_one() -> None:
-    labels = Labels()
+def test_one_united_with_each_makes_one() -> None:
+    labels = DependencyGroups()
     a, other = labels.fresh(3), labels.fresh(1)
-    labels.unite_all(a)
+    labels.unite(a[:1].expand_as(a), a)
     assert len(set(labels.roots(a).tolist())) == 1
     assert labels.roots(other).item() != labels.roots(a)[0].item()
 
 
 def test_a_pin_holds_the_whole_class_whichever_came_first() -> None:
-    labels = Labels()
+    labels = DependencyGroups()
     a, b = labels.fresh(2), labels.fresh(2)
     labels.pin(b[1:], why("before"))
     labels.unite(a, b)
@@ -61,7 +61,7 @@ def test_a_pin_holds_the_whole_class_whichever_came_first() -> None:
 
 
 def test_of_two_pins_that_meet_one_is_kept() -> None:
-    labels = Labels()
+    labels = DependencyGroups()
     a, b = labels.fresh(1), labels.fresh(1)
     labels.pin(a, why("a"))
     labels.pin(b, why("b"))

@@ -14,12 +14,12 @@ class Axis:
     """Labels of one tensor: element by element, compressed to length 1 along dimensions on which they do not depend.
 
     Along one dimension, they name the slices of that dimension. Along several (a matrix that was reshaped to heads),
-    what can go depends on what reads the tensor next, and is decided there.
+    what can be removed depends on the next consumer of the tensor, and is decided there.
 
     Args:
         labels: as many dimensions as the tensor, each of its length or of length 1.
-        balanced: what goes leaves as many in each row, whoever reads them (the layers of one LSTM).
-        alike: all slices are equal, so that any of them can go with what they meet (an expanded dimension).
+        balanced: each row keeps as many, whatever the consumer (the layers of one LSTM).
+        alike: all slices are equal, so that any of them can be removed with what they meet (an expanded dimension).
     """
 
     labels: Tensor

@@ -1,4 +1,4 @@
-"""Which line of a model's own code an error came through."""
+"""The module and line of a model's own code that an error came through."""
 
 from __future__ import annotations
 

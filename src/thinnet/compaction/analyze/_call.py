@@ -12,8 +12,8 @@ from thinnet.compaction.analyze._trace import operation
 
 
 @dataclass(frozen=True)
-class Known:
-    """A tensor of the graph on the example inputs, and which of its elements depend on them.
+class Value:
+    """A tensor of the graph on the example inputs, with the elements that depend on them marked.
 
     Args:
         data: the values.
@@ -24,12 +24,12 @@ class Known:
     varies: Tensor
 
     @classmethod
-    def constant(cls, data: Tensor) -> Known:
+    def constant(cls, data: Tensor) -> Value:
         """A tensor that no input changes."""
         return cls(data, torch.zeros(data.shape, dtype=torch.bool, device=data.device))
 
     @classmethod
-    def variable(cls, data: Tensor) -> Known:
+    def variable(cls, data: Tensor) -> Value:
         """A tensor that the inputs change everywhere."""
         return cls(data, torch.ones(data.shape, dtype=torch.bool, device=data.device))
 
@@ -42,10 +42,10 @@ class Known:
 class Call:
     """One operation of the graph with its arguments by name."""
 
-    def __init__(self, node: fx.Node, known: dict[fx.Node, Any]) -> None:
+    def __init__(self, node: fx.Node, values: dict[fx.Node, Any]) -> None:
         self.node = node
         self.name = operation(node)
-        self._known = known
+        self._values = values
         target = node.target
         if isinstance(target, torch._ops.OpOverload):
             parameters = target._schema.arguments
@@ -59,35 +59,35 @@ class Call:
         """An argument: a node, or the value itself."""
         return self.arguments.get(name)
 
-    def known(self, name: str) -> Known:
-        """What is known of a tensor argument; a number is a constant."""
+    def value(self, name: str) -> Value:
+        """The value of a tensor argument; a number is a constant."""
         argument = self[name]
         if isinstance(argument, fx.Node):
-            found = self._known[argument]
-            assert isinstance(found, Known)
+            found = self._values[argument]
+            assert isinstance(found, Value)
             return found
-        return Known.constant(torch.as_tensor(argument))
+        return Value.constant(torch.as_tensor(argument))
 
-    def part(self, node: fx.Node) -> Known:
-        """What is known of a node among the arguments (one of a list)."""
-        found = self._known[node]
-        assert isinstance(found, Known)
+    def part(self, node: fx.Node) -> Value:
+        """The value of a node among the arguments (one of a list)."""
+        found = self._values[node]
+        assert isinstance(found, Value)
         return found
 
     def shape(self, name: str) -> torch.Size:
         """The shape of a tensor argument."""
-        return self.known(name).data.shape
+        return self.value(name).data.shape
 
     def operands(self) -> list[fx.Node]:
         """Every tensor argument, those in lists too."""
-        return [node for node in self.node.all_input_nodes if isinstance(self._known.get(node), Known)]
+        return [node for node in self.node.all_input_nodes if isinstance(self._values.get(node), Value)]
 
     def run(self, /, **changed: Any) -> Any:
         """The operation itself with some arguments changed, the others as they are."""
 
         def value(argument: Any) -> Any:
-            found = self._known[argument]
-            return found.data if isinstance(found, Known) else found
+            found = self._values[argument]
+            return found.data if isinstance(found, Value) else found
 
         arguments = fx.map_arg({**self.arguments, **changed}, value)
         return self.node.target(**arguments)  # type: ignore[operator]

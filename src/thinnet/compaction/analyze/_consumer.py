@@ -1,4 +1,4 @@
-"""What reads a labelled dimension: the places that decide what can go."""
+"""Consumers of a labelled dimension: the operations that decide what can be removed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.compaction.analyze._call import Call
 
 @dataclass(frozen=True)
 class Fold:
-    """Where a constant that is read can go instead.
+    """The bias that a constant input can be folded into.
 
     Args:
         bias: the name of the bias.
@@ -39,16 +39,16 @@ class Rescale:
 
 
 @dataclass(frozen=True)
-class Read:
-    """A sum over a labelled dimension of n indices: `out[o] = Σ_i weight[i, o] · x[i]`.
+class Consumer:
+    """An operation that sums over a labelled dimension of n indices: `out[o] = Σ_i weight[i, o] · x[i]`.
 
     Args:
         call: the operation.
         labels: of each index, shape (n,).
         silent: True where x[i] is zero whatever the inputs, shape (n,).
         weight: True where output o takes x[i] in, shape (n, out); None when every output does.
-        outputs: labels of the outputs, shape (out,); None when they all stay.
-        fold: where constants go; None when they cannot.
+        outputs: labels of the outputs, shape (out,); None when they are all kept.
+        fold: the bias that constants can be folded into; None when there is none.
         rescale: what makes up for a smaller width; None when the sum is no mean.
         source: the name of the parameter that the weights are, and its dimension of n; None when they are no parameter.
     """

@@ -1,4 +1,4 @@
-"""Labels: which slices of which tensors can only go together."""
+"""Dependency groups: sets of slices of tensors that can only be removed together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pin:
-    """Why slices stay.
+    """Why slices cannot be removed.
 
     Args:
         operation: the operation that needs them.
@@ -26,8 +26,8 @@ class Pin:
         return f"{self.operation} in {self.where}: {self.reason}"
 
 
-class Labels:
-    """A partition of labels (union-find), some of them pinned.
+class DependencyGroups:
+    """Union-find over labels of slices, some of them pinned.
 
     A label is a number that stands for one slice of one parameter; those united can only be removed together. Zero is
     no label.
@@ -54,22 +54,18 @@ class Labels:
         for one, other in torch.unique(pairs[:, pairs[0] != pairs[1]], dim=1).T.tolist():
             self._unite(one, other)
 
-    def unite_all(self, labels: Tensor) -> None:
-        """Make all of them one."""
-        self.unite(labels.flatten()[:1].expand(labels.numel()), labels)
-
     def pin(self, labels: Tensor, why: Pin) -> None:
-        """Say that these stay; the first reason is kept."""
+        """Mark the groups of these labels as not removable; the first reason is kept."""
         for label in torch.unique(labels).tolist():
             self._pins.setdefault(self._root(label), why)
 
     def roots(self, labels: Tensor) -> Tensor:
-        """The label that stands for each label's class, same shape."""
+        """The label that stands for each label's group, same shape."""
         values, places = torch.unique(labels, return_inverse=True)
         return torch.tensor([self._root(label) for label in values.tolist()], dtype=torch.int64)[places]
 
     def pins(self) -> dict[int, Pin]:
-        """Why classes stay, by their root."""
+        """Why groups cannot be removed, by their root."""
         return {self._root(label): pin for label, pin in self._pins.items()}
 
     def _root(self, label: int) -> int:

@@ -59,17 +59,17 @@ class Inputs:
         return self.map(lambda t: t.double() if t.is_floating_point() else t)
 
     def random(self, seed: int) -> Inputs:
-        """Others of the same shapes and kinds.
+        """Random inputs of the same shapes and dtypes.
 
-        Floating-point tensors are drawn from a normal distribution of the example's mean and spread, integers from
-        those that the example holds, so that tokens stay in the vocabulary and masks stay masks.
+        Floating-point tensors are drawn from a normal distribution of the example's mean and standard deviation,
+        integers from those that the example holds, so that tokens stay in the vocabulary and masks stay masks.
         """
         generator = torch.Generator().manual_seed(seed)
 
         def draw(example: Tensor) -> Tensor:
             if example.is_floating_point():
-                known = example.detach().double()
-                finite = known[known.isfinite()]
+                values = example.detach().double()
+                finite = values[values.isfinite()]
                 centre = float(finite.mean()) if finite.numel() else 0.0
                 spread = float(finite.std(correction=0)) if finite.numel() else 0.0
                 noise = torch.randn(example.shape, generator=generator, dtype=torch.float64)

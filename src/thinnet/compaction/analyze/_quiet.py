@@ -1,4 +1,4 @@
-"""Without what torch says while it traces."""
+"""Suppression of what torch prints, logs and warns of while it traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without what torch prints, logs and warns of while it traces: what matters is in its errors."""
+    """Suppress what torch prints, logs and warns of while it traces: what matters is in its errors."""
     before, nowhere = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:

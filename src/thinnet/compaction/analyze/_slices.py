@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 Kept = Mapping[str, Mapping[int, Tensor]]
-"""Per parameter or buffer, per dimension: the indices that stay."""
+"""Per parameter or buffer, per dimension: the indices that are kept."""
 
 
 def sliced(tensor: Tensor, dims: Mapping[int, Tensor]) -> Tensor:

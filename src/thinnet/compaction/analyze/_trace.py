@@ -1,4 +1,4 @@
-"""A model as a graph of tensor operations, each with the module and the line it comes from."""
+"""Graphs of tensor operations traced from a model, each operation with its module and line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHOLE = (
     *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
     *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
 )
-"""Operations that stay whole: what they mean is lost in the steps that they are made of."""
+"""Operations that are not decomposed: their meaning is lost in the steps that they are made of."""
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in')
 

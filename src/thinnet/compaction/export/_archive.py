@@ -1,4 +1,4 @@
-"""Any model as a torch.export archive."""
+"""Export of any model as a torch.export archive."""
 
 from __future__ import annotations
 

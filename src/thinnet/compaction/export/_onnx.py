@@ -1,4 +1,4 @@
-"""Any model as an ONNX file."""
+"""Export of any model as an ONNX file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the inputs and outputs of a model are called, and their shapes."""
+"""Names and shapes of the inputs and outputs of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as a program that runs without its code, for any number of rows where the model allows it."""
+"""Programs exported from a model, for any number of rows where it allows that, and their comparison with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX file as onnxruntime runs it."""
+"""Inference on an ONNX file by onnxruntime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thinnet.compaction.export._exported import required
 
 
 class Session:
-    """A file that was loaded.
+    """An ONNX file loaded by onnxruntime.
 
     Args:
         path: the file.

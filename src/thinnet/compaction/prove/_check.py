@@ -1,4 +1,4 @@
-"""What cannot be compacted, refused by name before anything is done."""
+"""Preconditions of compaction: eval mode, one device, outputs that are finite and repeatable."""
 
 from __future__ import annotations
 

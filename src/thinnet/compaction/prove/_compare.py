@@ -1,4 +1,4 @@
-"""Proof by running: outputs and gradients before and after."""
+"""Comparison of the outputs and gradients of two models."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 def gradients_apart(model: nn.Module, small: nn.Module, inputs: Inputs, kept: Kept, but: Set[str]) -> Difference:
-    """The largest relative difference of gradients of inputs and of what stays of the parameters.
+    """The largest relative difference of gradients of inputs and of the kept slices of parameters.
 
     Args:
         model: the model before, in float64; changed (parameters require gradients).
         small: the same after.
         inputs: what both are called with.
-        kept: what stays of each parameter.
+        kept: the indices that are kept of each parameter.
         but: parameters that are left out.
     """
     before, after = (_gradients(m, inputs) for m in (model, small))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from thinnet.compaction.analyze._decide import Decision
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._trace import operation, origin
 from thinnet.compaction.shrink._attributes import sizes_of
 from thinnet.compaction.shrink._repair import Attributes
@@ -15,13 +15,13 @@ from thinnet.compaction.shrink._sizes import shape_after
 _WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
 
 
-def carry_out_(model: nn.Module, flow: Flow, decision: Decision) -> Attributes:
+def carry_out_(model: nn.Module, deps: DependencyGraph, decision: Decision) -> Attributes:
     """Carry the decision out in place; the attributes that were set, by module."""
     channels = {}
-    for node in flow.trace.graph.nodes:
+    for node in deps.trace.graph.nodes:
         if operation(node) in _WITHOUT_PARAMETERS and node.op == "call_function":
             source = next(iter(node.all_input_nodes))
-            channels[origin(node).module] = shape_after(flow, source, decision.gone)[1]
+            channels[origin(node).module] = shape_after(deps, source, decision.removed)[1]
     channels = {name: n for name, n in channels.items() if sizes_of(model.get_submodule(name), n)}
     fold_(model, decision.folds)
     attributes = shrink_(model, decision.kept, channels)

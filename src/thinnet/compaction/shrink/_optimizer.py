@@ -1,4 +1,4 @@
-"""An optimizer's parameters and state, shrunk with the model."""
+"""Parameters and state of an optimizer, sliced as the model's parameters."""
 
 from __future__ import annotations
 

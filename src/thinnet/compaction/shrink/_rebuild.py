@@ -1,4 +1,4 @@
-"""The compact shape on a model freshly built."""
+"""The shape of a compacted model on a freshly built one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from thinnet.compaction.shrink._shrink import set_attributes, shrink_
 
 
 def rebuild(fresh_model: nn.Module, recipe: Mapping[str, Any]) -> nn.Module:
-    """A model freshly built, in the shape that `compact` gave another of its kind; then load the state dict into it.
+    """Give a freshly built model the shape that `compact` gave another of its kind; then load the state dict into it.
 
     No pickle: the recipe is JSON, the weights are a state dict (safetensors).
 

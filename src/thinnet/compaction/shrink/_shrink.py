@@ -1,4 +1,4 @@
-"""A decision carried out on a model, in place."""
+"""Slicing of parameters and buffers in place, with the sizes that torch's layers remember."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shrink_(model: nn.Module, kept: Kept, channels: Mapping[str, int]) -> dict[s
 
     Args:
         model: what shrinks.
-        kept: the indices that stay.
+        kept: the indices that are kept.
         channels: of normalizations without parameters, by module name: how many channels they get.
 
     Returns:
@@ -68,7 +68,7 @@ def set_attributes(module: nn.Module, values: Mapping[str, Any]) -> None:
 
 @torch.no_grad()
 def fold_(model: nn.Module, folds: Mapping[str, Tensor]) -> None:
-    """Add constants that went to the biases of those who read them, before these shrink."""
+    """Add constant inputs that are removed to the biases of their consumers, before these shrink."""
     for name, amount in folds.items():
         bias = tensor_of(model, name)
         bias += amount.to(bias)

@@ -7,7 +7,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +31,8 @@ class Spread:
             >>> Spread.fit(np.array([1.0, -1.0, 1.0, -1.0]), np.zeros(4))  # no disagreement: b is the mean square
             Spread(a=0.0, b=1.0)
         """
+        from scipy.optimize import minimize  # fitting alone needs scipy
+
         squares = np.asarray(errors_N, dtype=np.float64) ** 2
         noise, scale = max(float(squares.mean()), 1e-12), float(np.mean(disagreement_N))
         if scale <= 1e-12 * noise:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thinnet.compaction.analyze._constant_propagation import evaluate
+from thinnet.compaction.analyze._constant_propagation import propagate_constants
 from thinnet.compaction.analyze._decide import decide, obstacles
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._label import label
 from thinnet.compaction.analyze._trace import trace
@@ -20,9 +20,9 @@ from thinnet.compaction.shrink._carry_out import carry_out_
 Kept = dict[str, dict[int, list[int]]]
 
 
-def _flow(model: nn.Module, inputs: tuple[Tensor, ...]) -> Flow:
+def dependencies_of(model: nn.Module, inputs: tuple[Tensor, ...]) -> DependencyGraph:
     traced = trace(model, Inputs.of(inputs, "test"))
-    return label(traced, evaluate(traced))
+    return label(traced, propagate_constants(traced))
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def kept() -> Callable[..., Kept]:
 
     def found(model: nn.Module, *inputs: Tensor) -> Kept:
         model = model.double().eval()
-        flow = _flow(model, inputs)
-        decision = decide(flow)
+        deps = dependencies_of(model, inputs)
+        decision = decide(deps)
         small = copy.deepcopy(model)
-        carry_out_(small, flow, decision)
+        carry_out_(small, deps, decision)
         generator = torch.Generator().manual_seed(9)
         for scale in (1.0, 30.0, -1e-3):
             others = [
@@ -52,6 +52,6 @@ def reasons() -> Callable[..., set[str]]:
     """Why slices of a model stay for good: operation and reason."""
 
     def found(model: nn.Module, *inputs: Tensor) -> set[str]:
-        return {f"{pin.operation}: {pin.reason}" for pin in obstacles(_flow(model.double().eval(), inputs))}
+        return {f"{pin.operation}: {pin.reason}" for pin in obstacles(dependencies_of(model.double().eval(), inputs))}
 
     return found

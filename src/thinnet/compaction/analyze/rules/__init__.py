@@ -1,4 +1,4 @@
-"""What each operation does to knowledge and to labels, one file a family."""
+"""Rules of constant propagation and of dependency groups for each operation, one file a family."""
 
 from thinnet.compaction.analyze.rules import (  # noqa: F401 - importing registers the rules
     _attention,
@@ -12,7 +12,7 @@ from thinnet.compaction.analyze.rules import (  # noqa: F401 - importing registe
     _recurrent,
     _reductions,
 )
-from thinnet.compaction.analyze.rules._base import KNOWLEDGE, LABELLING
-from thinnet.compaction.analyze.rules._elementwise import knowledge_of_elementwise, labelling_of_elementwise
+from thinnet.compaction.analyze.rules._base import CONSTANT_RULES, DEPENDENCY_RULES
+from thinnet.compaction.analyze.rules._elementwise import elementwise_constants, elementwise_dependencies
 
-__all__ = ["KNOWLEDGE", "LABELLING", "knowledge_of_elementwise", "labelling_of_elementwise"]
+__all__ = ["CONSTANT_RULES", "DEPENDENCY_RULES", "elementwise_constants", "elementwise_dependencies"]

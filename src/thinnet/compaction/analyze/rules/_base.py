@@ -1,4 +1,4 @@
-"""What a rule is: what an operation does to knowledge and to labels."""
+"""The two kinds of rules of an operation, and their registries."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import Any
 
 from thinnet.compaction.analyze._axes import Axes
 from thinnet.compaction.analyze._call import Call
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 
-Knowledge = Callable[[Call, Any], Any]
+ConstantRule = Callable[[Call, Any], Any]
 """From a call and its outcome to which elements of the outcome depend on the inputs; a tuple where it has several."""
 
-Labelling = Callable[[Call, Flow], Axes | list[Axes]]
+DependencyRule = Callable[[Call, DependencyGraph], Axes | list[Axes]]
 """From a call to the axes of its outcome, a list where it has several.
 
-On the way it unites what must go together, pins what must stay, and notes what is read.
+On the way it unites labels that can only be removed together, pins those that must be kept, and notes consumers.
 """
 
-KNOWLEDGE: dict[str, Knowledge] = {}
-LABELLING: dict[str, Labelling] = {}
+CONSTANT_RULES: dict[str, ConstantRule] = {}
+DEPENDENCY_RULES: dict[str, DependencyRule] = {}
 
 
-def knowledge(*names: str) -> Callable[[Knowledge], Knowledge]:
-    """Register what is known behind the operations of these names."""
+def constant_rule(*names: str) -> Callable[[ConstantRule], ConstantRule]:
+    """Register the rule of constant propagation for the operations of these names."""
 
-    def register(rule: Knowledge) -> Knowledge:
-        KNOWLEDGE.update(dict.fromkeys(names, rule))
+    def register(rule: ConstantRule) -> ConstantRule:
+        CONSTANT_RULES.update(dict.fromkeys(names, rule))
         return rule
 
     return register
 
 
-def labelling(*names: str) -> Callable[[Labelling], Labelling]:
-    """Register the labels behind the operations of these names."""
+def dependency_rule(*names: str) -> Callable[[DependencyRule], DependencyRule]:
+    """Register the rule of dependency groups for the operations of these names."""
 
-    def register(rule: Labelling) -> Labelling:
-        LABELLING.update(dict.fromkeys(names, rule))
+    def register(rule: DependencyRule) -> DependencyRule:
+        DEPENDENCY_RULES.update(dict.fromkeys(names, rule))
         return rule
 
     return register

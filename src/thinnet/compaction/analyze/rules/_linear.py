@@ -6,16 +6,16 @@ import torch
 from torch import Tensor, fx
 
 from thinnet.compaction.analyze._axes import Axes, Axis
-from thinnet.compaction.analyze._call import Call, Known
+from thinnet.compaction.analyze._call import Call, Value
 from thinnet.compaction.analyze._consumer import Fold
-from thinnet.compaction.analyze._dependency_graph import Flow
-from thinnet.compaction.analyze.rules._base import knowledge, labelling
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
+from thinnet.compaction.analyze.rules._base import constant_rule, dependency_rule
 
 ROUNDING = 1e-12
 """Relative differences of constants in float64 that are none."""
 
 
-def product_varies(a: Known, b: Known, multiply: object) -> Tensor:
+def product_varies(a: Value, b: Value, multiply: object) -> Tensor:
     """Where a sum of products a · b varies: some term has a factor that varies and another that is not zero."""
 
     def terms(one: Tensor, other: Tensor) -> Tensor:
@@ -30,46 +30,46 @@ def over(mask: Tensor, dim: int) -> Tensor:
     return mask.movedim(dim, 0).flatten(1).all(1) if mask.ndim > 1 else mask
 
 
-def constants(known: Known, dim: int) -> Tensor:
+def constants(value: Value, dim: int) -> Tensor:
     """Per index of `dim`, shape (n,): the value of its slice where that is one constant; NaN elsewhere."""
-    n = known.data.shape[dim]
-    rows = known.data.movedim(dim, 0).reshape(n, -1).double()
+    n = value.data.shape[dim]
+    rows = value.data.movedim(dim, 0).reshape(n, -1).double()
     # a mean of equal values is that value up to rounding
     near = (rows - rows[:, :1]).abs() <= ROUNDING * rows[:, :1].abs()
-    same = near.all(1) & ~known.varies.movedim(dim, 0).reshape(n, -1).any(1)
+    same = near.all(1) & ~value.varies.movedim(dim, 0).reshape(n, -1).any(1)
     return torch.where(same, rows[:, 0], torch.nan)
 
 
-def settled(known: Known) -> Tensor:
+def settled(value: Value) -> Tensor:
     """The values in float64, NaN where inputs change them."""
-    return torch.where(known.varies, torch.nan, known.data.double())
+    return torch.where(value.varies, torch.nan, value.data.double())
 
 
-@knowledge("linear")
+@constant_rule("linear")
 def _(call: Call, outcome: Tensor) -> Tensor:
-    varies = product_varies(call.known("input"), call.known("weight"), torch.nn.functional.linear)
-    return varies if call["bias"] is None else varies | call.known("bias").varies
+    varies = product_varies(call.value("input"), call.value("weight"), torch.nn.functional.linear)
+    return varies if call["bias"] is None else varies | call.value("bias").varies
 
 
-@labelling("linear")
-def _(call: Call, flow: Flow) -> Axes:
+@dependency_rule("linear")
+def _(call: Call, deps: DependencyGraph) -> Axes:
     x, weight, bias = call["input"], call["weight"], call["bias"]
     ndim = len(call.shape("input"))
-    outputs = flow.along(weight, 0)
+    outputs = deps.along(weight, 0)
     if bias is not None:
-        flow.match(flow.along(bias, 0), outputs, call)
-    labels = flow.match(flow.along(x, -1), flow.along(weight, 1), call, "reads a tensor of fixed width")
-    w = call.known("weight")
-    fold = fold_of(flow, bias, constants(call.known("input"), -1), settled(w).T)
-    silent = over(call.known("input").zero, -1)
-    flow.read(call, labels, silent, weight=~w.zero.T, outputs=outputs, fold=fold, source=(weight, 1))
+        deps.match(deps.along(bias, 0), outputs, call)
+    labels = deps.match(deps.along(x, -1), deps.along(weight, 1), call, "takes an input of fixed width")
+    w = call.value("weight")
+    fold = fold_of(deps, bias, constants(call.value("input"), -1), settled(w).T)
+    silent = over(call.value("input").zero, -1)
+    deps.consume(call, labels, silent, weight=~w.zero.T, outputs=outputs, fold=fold, source=(weight, 1))
     last = () if outputs is None else (Axis.along(ndim - 1, outputs, ndim),)
-    return (*(axis for axis in flow.singles(x) if axis.dims != (ndim - 1,)), *last)
+    return (*(axis for axis in deps.singles(x) if axis.dims != (ndim - 1,)), *last)
 
 
-def fold_of(flow: Flow, bias: object, values: Tensor, weight: Tensor) -> Fold | None:
-    """Where constants (n,) that meet a weight (n, out) can go: into the bias, if the layer has one of its own."""
-    name = flow.trace.names.get(bias) if isinstance(bias, fx.Node) else None
-    if name is None or flow.known[bias].data.shape != weight.shape[1:]:  # type: ignore[index]
+def fold_of(deps: DependencyGraph, bias: object, values: Tensor, weight: Tensor) -> Fold | None:
+    """The fold of constants (n,) that meet a weight (n, out) into the bias, if the layer has one of its own."""
+    name = deps.trace.names.get(bias) if isinstance(bias, fx.Node) else None
+    if name is None or deps.values[bias].data.shape != weight.shape[1:]:  # type: ignore[index]
         return None
-    return Fold(name, weight * values[:, None], flow.uses(name))
+    return Fold(name, weight * values[:, None], deps.uses(name))

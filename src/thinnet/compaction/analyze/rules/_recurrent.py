@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, fx
 
 from thinnet.compaction.analyze._axes import Axes, Axis
-from thinnet.compaction.analyze._call import Call, Known
-from thinnet.compaction.analyze._dependency_graph import Flow
-from thinnet.compaction.analyze.rules._base import knowledge, labelling
+from thinnet.compaction.analyze._call import Call, Value
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
+from thinnet.compaction.analyze.rules._base import constant_rule, dependency_rule
 from thinnet.compaction.analyze.rules._linear import constants, fold_of, over
 
 _GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
@@ -43,7 +43,7 @@ class _Units:
 
 
 def _obstacle(call: Call) -> str | None:
-    """Why the hidden size must stay, if it must."""
+    """Why the hidden size must be kept, if it must."""
     if "batch_sizes" in call.arguments:
         return "runs along packed sequences"
     if len(call["params"]) != (4 if call["has_biases"] else 2) * _rows(call):
@@ -74,8 +74,8 @@ def _layers(call: Call) -> list[list[_Cell]]:
 
 
 def _units(call: Call) -> list[list[_Units]]:
-    """What is known of every unit, layer by layer: what enters one layer is what the one before it leaves."""
-    x = call.known("input")
+    """What is known of every unit, layer by layer: the input of a layer is the output of the one before."""
+    x = call.value("input")
     zero, varies = over(x.zero, -1), ~over(~x.varies, -1)
     found: list[list[_Units]] = []
     for layer in _layers(call):
@@ -90,7 +90,8 @@ def _cell(call: Call, cell: _Cell, zero_in: Tensor, varies_in: Tensor, row: int)
     r"""A unit is silent when it begins at zero and its candidate is zero at every step.
 
     LSTM: :math:`c \leftarrow f c + i \tanh(0) = 0` and :math:`h = o \tanh(c) = 0`. GRU: :math:`h \leftarrow z h +
-    (1 - z) \tanh(0) = 0`. The others: :math:`h = \tanh(0) = 0`. Units that only read each other are silent together.
+    (1 - z) \tanh(0) = 0`. The others: :math:`h = \tanh(0) = 0`. Units that only depend on each
+    other are silent together.
     """
     gates, chosen = _GATES[call.name], _CANDIDATE[call.name]
     ih, hh = (_taken(call.part(node), gates) for node in (cell.weight_ih, cell.weight_hh))
@@ -111,7 +112,7 @@ def _cell(call: Call, cell: _Cell, zero_in: Tensor, varies_in: Tensor, row: int)
     return _Units(zero, varies)
 
 
-def _taken(weight: Known, gates: int) -> Tensor:
+def _taken(weight: Value, gates: int) -> Tensor:
     """True where unit j of a gate takes input i in, shape (gates, H, inputs)."""
     return (~weight.zero).reshape(gates, -1, weight.data.shape[1])
 
@@ -127,7 +128,7 @@ def _no_bias(call: Call, cell: _Cell, gates: int) -> Tensor:
     return none.reshape(gates, -1)
 
 
-@knowledge(*_GATES)
+@constant_rule(*_GATES)
 def _(call: Call, outcome: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     if _obstacle(call) is not None:
         return tuple(torch.ones_like(part, dtype=torch.bool) for part in outcome)
@@ -137,74 +138,74 @@ def _(call: Call, outcome: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return (last, *(states.expand(part.shape) for part in outcome[1:]))
 
 
-@labelling(*_GATES)
-def _(call: Call, flow: Flow) -> list[Axes]:
+@dependency_rule(*_GATES)
+def _(call: Call, deps: DependencyGraph) -> list[Axes]:
     """A unit is one slice of every gate; each layer and direction loses as many, for they share one hidden size."""
-    outcome = flow.known[call.node]
+    outcome = deps.values[call.node]
     why = _obstacle(call)
     layers = [] if why else _layers(call)
-    units = [flow.along(cell.weight_hh, 1) for layer in layers for cell in layer]
+    units = [deps.along(cell.weight_hh, 1) for layer in layers for cell in layer]
     labels = [one for one in units if one is not None]
     if not labels or len(labels) < len(units):
         for node in call.operands():
-            flow.pin(flow.singles(node), call, why or "has one unit")
+            deps.pin(deps.singles(node), call, why or "has one unit")
         return [() for _ in outcome]
     rows = torch.stack(labels)
     if len(rows) > 1:
-        flow.balances.append(rows)
-    flow.pin([axis for axis in flow.singles(call["input"]) if axis.dims[0] < 2], call, "runs along it")
+        deps.balances.append(rows)
+    deps.pin([axis for axis in deps.singles(call["input"]) if axis.dims[0] < 2], call, "runs along it")
     for node in _states(call):
-        _begin(call, flow, node, rows)
-    last = _read(call, flow, layers, rows)
+        _begin(call, deps, node, rows)
+    last = _read(call, deps, layers, rows)
     states = Axis(rows[:, None], balanced=len(rows) > 1)
     return [(Axis(last[None, None], balanced=_directions(call) > 1),), *((states,) for _ in outcome[1:])]
 
 
-def _read(call: Call, flow: Flow, layers: list[list[_Cell]], rows: Tensor) -> Tensor:
-    """Note what every cell reads, of the layer before and of itself; the labels that the last layer leaves."""
-    x, gates = call.known("input"), _GATES[call.name]
-    entering, silent, constant = flow.along(call["input"], -1), over(x.zero, -1), constants(x, -1)
+def _read(call: Call, deps: DependencyGraph, layers: list[list[_Cell]], rows: Tensor) -> Tensor:
+    """Note every cell as a consumer of the layer before and of itself; the labels of the last layer's outputs."""
+    x, gates = call.value("input"), _GATES[call.name]
+    entering, silent, constant = deps.along(call["input"], -1), over(x.zero, -1), constants(x, -1)
     last = rows[0]
     for layer, known, own in zip(layers, _units(call), rows.reshape(len(layers), -1, rows.shape[1]), strict=True):
         for cell, units, labels in zip(layer, known, own, strict=True):
-            outputs = _together(call, flow, cell, labels, gates)
-            entering = flow.match(entering, flow.along(cell.weight_ih, 1), call, "reads a tensor of fixed width")
+            outputs = _together(call, deps, cell, labels, gates)
+            entering = deps.match(entering, deps.along(cell.weight_ih, 1), call, "takes an input of fixed width")
             for node, read, zero in ((cell.weight_ih, entering, silent), (cell.weight_hh, labels, units.zero)):
                 weight = call.part(node)
                 # a constant further up may still change from step to step
                 first = node is cell.weight_ih and layer is layers[0]
-                fold = fold_of(flow, cell.bias_ih, constant, weight.data.double().T) if first else None
-                flow.read(call, read, zero, weight=~weight.zero.T, outputs=outputs, fold=fold, source=(node, 1))
+                fold = fold_of(deps, cell.bias_ih, constant, weight.data.double().T) if first else None
+                deps.consume(call, read, zero, weight=~weight.zero.T, outputs=outputs, fold=fold, source=(node, 1))
         entering = last = own.flatten()
         silent = torch.cat([units.zero for units in known])
     return last
 
 
-def _together(call: Call, flow: Flow, cell: _Cell, labels: Tensor, gates: int) -> Tensor:
+def _together(call: Call, deps: DependencyGraph, cell: _Cell, labels: Tensor, gates: int) -> Tensor:
     """Unite a unit's rows in all gates of all its weights; the labels of all rows, shape (gates · H,)."""
     rows = labels.repeat(gates)
     for node in (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh):
         if node is not None:
-            flow.match(rows, flow.along(node, 0), call)
+            deps.match(rows, deps.along(node, 0), call)
     return rows
 
 
-def _begin(call: Call, flow: Flow, node: fx.Node, rows: Tensor) -> None:
+def _begin(call: Call, deps: DependencyGraph, node: fx.Node, rows: Tensor) -> None:
     """The states that it begins with have as many units as it has; `rows` are its labels, shape (cells, H)."""
-    for axis in flow.axes.get(node, ()):
+    for axis in deps.axes.get(node, ()):
         if axis.balanced and len(axis.dims) > 1 and axis.labels.shape == rows[:, None].shape:
-            flow.labels.unite(axis.labels[:, 0], rows)  # another layer's own last state
+            deps.groups.unite(axis.labels[:, 0], rows)  # another layer's own last state
             return
-    flow.pin([axis for axis in flow.singles(node) if axis.dims[0] < 2], call, "begins with it")
-    labels = flow.along(node, 2)
+    deps.pin([axis for axis in deps.singles(node) if axis.dims[0] < 2], call, "begins with it")
+    labels = deps.along(node, 2)
     if labels is None:
-        flow.pin([rows], call, "begins with a state of fixed size")
+        deps.pin([rows], call, "begins with a state of fixed size")
         return
     data = call.part(node).data
     # of one number made on the way, any can go: as many as go from the first cell
     uniform = _made(node) and bool((data == data[..., :1]).all())
     meeting = rows[:1] if uniform else rows
-    flow.labels.unite(labels.expand_as(meeting), meeting)
+    deps.groups.unite(labels.expand_as(meeting), meeting)
 
 
 def _made(node: fx.Node) -> bool:

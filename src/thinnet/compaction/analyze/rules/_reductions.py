@@ -10,9 +10,9 @@ from torch import Tensor, fx
 from thinnet.compaction.analyze._axes import Axis
 from thinnet.compaction.analyze._call import Call
 from thinnet.compaction.analyze._consumer import Rescale
-from thinnet.compaction.analyze._dependency_graph import Flow
+from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._trace import operation, origin
-from thinnet.compaction.analyze.rules._base import knowledge, labelling
+from thinnet.compaction.analyze.rules._base import constant_rule, dependency_rule
 from thinnet.compaction.analyze.rules._linear import over
 from thinnet.compaction.analyze.rules._norms import COUNTS
 
@@ -40,9 +40,9 @@ def _dims(call: Call) -> tuple[int, ...]:
     return tuple(d % max(ndim, 1) for d in ([named] if isinstance(named, int) else named))
 
 
-@knowledge(*_TO_ONE, *_ALONG)
+@constant_rule(*_TO_ONE, *_ALONG)
 def _(call: Call, outcome: Any) -> Any:
-    varies, dims = call.known("self").varies, _dims(call)
+    varies, dims = call.value("self").varies, _dims(call)
     # among activations; of a parameter there is as much whatever comes in
     grows = call.name in _GROWING and bool(varies.any())
     if dims:
@@ -59,27 +59,27 @@ def _(call: Call, outcome: Any) -> Any:
     return fit(outcome) if isinstance(outcome, Tensor) else tuple(fit(part) for part in outcome)
 
 
-@labelling(*_TO_ONE)
-def _(call: Call, flow: Flow) -> Any:
+@dependency_rule(*_TO_ONE)
+def _(call: Call, deps: DependencyGraph) -> Any:
     """A sum takes zeros away unnoticed; everything else counts or compares."""
     dims, ndim = _dims(call), len(call.shape("self"))
-    axes = flow.singles(call["self"])
+    axes = deps.singles(call["self"])
     for axis in axes:
         if axis.dims[0] not in dims:
             continue
-        silent = over(call.known("self").zero, axis.dims[0])
+        silent = over(call.value("self").zero, axis.dims[0])
         rescale = _mean_of_squares(call) if call.name == "mean" and dims == (ndim - 1,) else None
         if call.name == "sum" or (call.name in ("linalg_vector_norm", "norm") and call["ord"] in (None, 2, 2.0)):
-            flow.read(call, axis.labels.flatten(), silent)
+            deps.consume(call, axis.labels.flatten(), silent)
         elif rescale is not None:
-            flow.read(call, axis.labels.flatten(), silent, rescale=rescale)
+            deps.consume(call, axis.labels.flatten(), silent, rescale=rescale)
         else:
-            flow.pin([axis], call, COUNTS if call.name in ("mean", "var", "std", "var_mean") else "compares along it")
+            deps.pin([axis], call, COUNTS if call.name in ("mean", "var", "std", "var_mean") else "compares along it")
     kept = tuple(axis for axis in axes if axis.dims[0] not in dims)
     if not call["keepdim"]:
         left = [d for d in range(ndim) if d not in dims]
         kept = tuple(Axis.along(left.index(a.dims[0]), a.labels.flatten(), len(left)) for a in kept)
-    outcome = flow.known[call.node]
+    outcome = deps.values[call.node]
     return [kept for _ in outcome] if isinstance(outcome, tuple) else kept
 
 
@@ -93,12 +93,12 @@ def _mean_of_squares(call: Call) -> Rescale | None:
     return Rescale(place.module, call.shape("self")[-1])
 
 
-@labelling(*_ALONG)
-def _(call: Call, flow: Flow) -> Any:
+@dependency_rule(*_ALONG)
+def _(call: Call, deps: DependencyGraph) -> Any:
     dims = _dims(call)
-    axes = flow.singles(call["self"])
-    flow.pin([axis for axis in axes if axis.dims[0] in dims], call, "compares along it")
-    outcome = flow.known[call.node]
+    axes = deps.singles(call["self"])
+    deps.pin([axis for axis in axes if axis.dims[0] in dims], call, "compares along it")
+    outcome = deps.values[call.node]
     if isinstance(outcome, tuple):
         free = tuple(axis for axis in axes if axis.dims[0] not in dims)
         return [free for _ in outcome]
