@@ -31,7 +31,9 @@ def test_elementwise_operations_act_on_each_element_alone(operation) -> None:
     torch.testing.assert_close(shuffled, operation(X.clone()).flatten()[order])
 
 
-@pytest.mark.parametrize("operation", [operator.add, torch.mul, "relu", "tanh", "add_", torch.relu_, F.relu_], ids=named)
+@pytest.mark.parametrize(
+    "operation", [operator.add, torch.mul, "relu", "tanh", "add_", torch.relu_, F.relu_], ids=named
+)
 def test_functions_and_methods_are_known_by_themselves(operation) -> None:
     assert is_elementwise(operation)
 
