@@ -1,4 +1,4 @@
-"""Tables in, scikit-learn estimators out.
+"""Scikit-learn estimators for tables, and the fitted models that they make.
 
 Needs the extra: pip install "thinnet[tabular]".
 """

@@ -1,4 +1,4 @@
-"""The estimators: tables in, a regularized ensemble of networks out."""
+"""Scikit-learn estimators for tables: ensembles of regularized networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from thinnet.tabular.columns._target import Target, read_classes, read_numbers
 from thinnet.tabular.features._choose import afterwards, choose_columns, narrowed_schema, shown_path, told
 from thinnet.tabular.model._fit_record import FitRecord
 from thinnet.tabular.model._head import ClassHead, Head, NumberHead
-from thinnet.tabular.model._predictive_variance import Spread
+from thinnet.tabular.model._predictive_variance import PredictiveVariance
 from thinnet.tabular.model._table_model import TableModel
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._folds import stratified_folds
@@ -200,20 +200,20 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
             none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
-        select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
-            small network goes from weak to strong, column after column leaves, and the strongest network within one
-            standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
-            selector, too: `transform` gives the chosen columns.
-        polish: whether configurations that make zeros (L1, elastic net, group lasso) go on at the end, best first, with
+        select_features: whether to choose columns first, and to train on those alone. A regularization path
+            of a group lasso on the inputs of a small network removes column after column; kept are those of the
+            strongest penalty within one standard error of the best. Takes up to 0.3 of the time. The estimator then is
+            a feature selector, too: `transform` gives the chosen columns.
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue at the end, best first, with
             full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
             The result is another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether configurations with zeros go on at the end, best first (polished, where both are asked for), with
+        refit: whether configurations with zeros continue at the end, best first (polished, where both are asked for), with
             their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
             weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
-            data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
+            data and parameters, continues from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
         classes_: the labels, sorted.
@@ -289,20 +289,20 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
             none.
         max_steps: most optimizer steps of any member.
         batch_size: rows a step; None is a fortieth of the table, from 32 to 256.
-        select_features: whether to choose columns first, and to train on those alone. A group lasso on the inputs of a
-            small network goes from weak to strong, column after column leaves, and the strongest network within one
-            standard error of the best says which stay. Takes up to 0.3 of the time. The estimator then is a feature
-            selector, too: `transform` gives the chosen columns.
-        polish: whether configurations that make zeros (L1, elastic net, group lasso) go on at the end, best first, with
+        select_features: whether to choose columns first, and to train on those alone. A regularization path
+            of a group lasso on the inputs of a small network removes column after column; kept are those of the
+            strongest penalty within one standard error of the best. Takes up to 0.3 of the time. The estimator then is
+            a feature selector, too: `transform` gives the chosen columns.
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue at the end, best first, with
             full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
             The result is another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether configurations with zeros go on at the end, best first (polished, where both are asked for), with
+        refit: whether configurations with zeros continue at the end, best first (polished, where both are asked for), with
             their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
             weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
         callback: called with a `Progress` throughout the fit.
         checkpoint: a file that holds the unfinished training while `fit` runs. A fit that finds it there, of the same
-            data and parameters, goes on from it, and its time counts; a fit that ends removes it. None is no file.
+            data and parameters, continues from it, and its time counts; a fit that ends removes it. None is no file.
 
     Attributes:
         leaderboard_: DataFrame, a row for each configuration and for each that was polished or refit, best first:
@@ -336,7 +336,9 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
 
     def _read_target(self, y: Any) -> tuple[Target, Head]:
         target = read_numbers(y)
-        return target, NumberHead(target.mean, target.scale, Spread(0.0, 1.0))  # until held-out errors are known
+        return target, NumberHead(
+            target.mean, target.scale, PredictiveVariance(0.0, 1.0)
+        )  # until held-out errors are known
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted numbers: (n,); with `return_std` a pair of them and their standard deviations.

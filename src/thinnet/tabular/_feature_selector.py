@@ -1,4 +1,4 @@
-"""What an estimator that chooses columns offers beside predictions: scikit-learn's face of a feature selector."""
+"""Scikit-learn's interface of a feature selector, for estimators that select columns."""
 
 from __future__ import annotations
 

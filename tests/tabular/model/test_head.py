@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from thinnet.tabular.model._head import ClassHead, NumberHead
-from thinnet.tabular.model._predictive_variance import Spread
+from thinnet.tabular.model._predictive_variance import PredictiveVariance
 
 CLASSES = ClassHead(np.array(["no", "yes"]))
-NUMBERS = NumberHead(10.0, 2.0, Spread(4.0, 9.0))
+NUMBERS = NumberHead(10.0, 2.0, PredictiveVariance(4.0, 9.0))
 P = np.array([[0.25, 0.75], [0.9, 0.1]])
 ZERO = np.zeros((2, 2))
 
@@ -35,7 +35,7 @@ def test_numbers_in_the_targets_units() -> None:
 def test_the_variance_fits_held_out_errors() -> None:
     errors = np.array([1.0, -1.0, 1.0, -1.0])
     head = NUMBERS.fitted(errors[:, None], np.zeros((4, 1)), np.zeros(4))
-    assert (head.mean, head.scale, head.variance) == (10.0, 2.0, Spread(0.0, 1.0))
+    assert (head.mean, head.scale, head.variance) == (10.0, 2.0, PredictiveVariance(0.0, 1.0))
 
 
 def test_they_say_what_they_are() -> None:

@@ -1,4 +1,4 @@
-"""One column of a table: what its values are, and those values typed."""
+"""Cells of one column: their kind, and their values typed."""
 
 from __future__ import annotations
 

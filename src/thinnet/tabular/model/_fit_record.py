@@ -1,4 +1,4 @@
-"""What is known of a model's fit beside the model: its leaderboard, curves, weights and notes."""
+"""The record of a fit beside its model: leaderboard, curves, weights and notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the ensemble's outputs: probabilities of classes, or numbers in the target's units."""
+"""Output heads: an ensemble's outputs as probabilities of classes, or as numbers in the target's units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.tabular.model._predictive_variance import Spread
+from thinnet.tabular.model._predictive_variance import PredictiveVariance
 
 Floats = NDArray[np.float64]
 
@@ -66,7 +66,7 @@ class NumberHead:
 
     mean: float
     scale: float
-    variance: Spread
+    variance: PredictiveVariance
 
     def units(self, loss: float) -> float:
         """The trained loss, the mean square of standardised errors, as the RMSE in the target's units."""
@@ -78,7 +78,7 @@ class NumberHead:
 
     def fitted(self, mean_NC: Floats, variance_NC: Floats, y_N: NDArray[Any]) -> Self:
         """The head with a predictive variance that fits the errors of held-out predictions."""
-        return replace(self, variance=Spread.fit(mean_NC[:, 0] - y_N, variance_NC[:, 0]))
+        return replace(self, variance=PredictiveVariance.fit(mean_NC[:, 0] - y_N, variance_NC[:, 0]))
 
     def predict(self, mean_NC: Floats, variance_NC: Floats) -> Floats:
         """The predicted number of every row."""

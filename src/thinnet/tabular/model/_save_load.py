@@ -18,7 +18,7 @@ from thinnet.tabular.model import _blocks, _preprocessing
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model._folder import OBJECTS, Card, ModelFolder, damaged, read_folder, write_folder
 from thinnet.tabular.model._head import ClassHead, Head, NumberHead
-from thinnet.tabular.model._predictive_variance import Spread
+from thinnet.tabular.model._predictive_variance import PredictiveVariance
 from thinnet.tabular.model._table_model import TableModel
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def _head_to_folder(head: Head) -> dict[str, Any]:
 def _head_from_folder(payload: Mapping[str, Any]) -> Head:
     if "classes_" in payload:
         return ClassHead(np.array(payload["classes_"], dtype=np.dtype(payload["classes_dtype"])))
-    return NumberHead(payload["mean_"], payload["scale_"], Spread(**payload["spread"]))
+    return NumberHead(payload["mean_"], payload["scale_"], PredictiveVariance(**payload["spread"]))
