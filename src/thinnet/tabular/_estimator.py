@@ -204,10 +204,10 @@ class ThinNetClassifier(ClassifierMixin, _ThinNet):  # type: ignore[misc]
             of a group lasso on the inputs of a small network removes column after column; kept are those of the
             strongest penalty within one standard error of the best. Takes up to 0.3 of the time. The estimator then is
             a feature selector, too: `transform` gives the chosen columns.
-        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue at the end, best first, with
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue, best first, with
             full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
             The result is another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether configurations with zeros continue at the end, best first (polished, where both are asked for), with
+        refit: whether configurations with zeros continue, best first (polished, where both are asked for), with
             their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
             weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
@@ -293,10 +293,10 @@ class ThinNetRegressor(RegressorMixin, _ThinNet):  # type: ignore[misc]
             of a group lasso on the inputs of a small network removes column after column; kept are those of the
             strongest penalty within one standard error of the best. Takes up to 0.3 of the time. The estimator then is
             a feature selector, too: `transform` gives the chosen columns.
-        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue at the end, best first, with
+        polish: whether configurations that make zeros (L1, elastic net, group lasso) continue, best first, with
             full-batch proximal steps and no dropout, so that weights that minibatch noise holds off zero become zero.
             The result is another candidate for the ensemble. Takes up to 0.15 of the time.
-        refit: whether configurations with zeros continue at the end, best first (polished, where both are asked for), with
+        refit: whether configurations with zeros continue, best first (polished, where both are asked for), with
             their zeros held and without the penalty that made them, stopped early on held-out rows: the remaining
             weights are no longer shrunk. Candidates and time as for `polish`.
         random_state: seed of everything random.
