@@ -1,4 +1,4 @@
-"""thinnet: regularization for PyTorch, made real, fast and trustworthy."""
+"""Regularization for PyTorch: penalties, constraints and dropout on any model, with strengths that are tuned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pools of tensors whose memory is used again, as fresh memory is paid for page by page."""
+"""Memory pools: buffers that are reused from step to step, so that no step pays for page faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 
 class BufferPool:
-    """Pool of tensors of any shapes: whoever takes a buffer owns it until it is given back.
+    """Pool of reusable tensors, which belong to the caller from `take` until `give`.
 
     A buffer that is never given back is freed as usual. The pool holds memory alone and never a graph: autograd's node
     of a buffer may hold the pool, and through the node the pool would hold itself, which Python cannot see.
@@ -57,7 +57,7 @@ _MOST = 4
 
 
 def recycled_like(owner: Tensor) -> Tensor:
-    """Take an uninitialised contiguous tensor like `owner`, on memory that comes back once nobody refers to it.
+    """Allocate an uninitialised contiguous tensor like `owner`, on memory that is reused once nobody refers to it.
 
     `zero_grad` gives a gradient's memory back, and the system then maps the next one anew, page by page: for a large
     matrix that takes longer than writing it does. A gradient that is still referred to (by a variable, a view, an
@@ -89,7 +89,7 @@ _scratch = _Scratch()
 
 
 def scratch(size: int) -> NDArray[np.uint8]:
-    """Take `size` bytes of the calling thread's own memory, which its next call overwrites.
+    """Return `size` bytes of the calling thread's scratch memory, which its next call overwrites.
 
     The memory is as large as the largest that was asked for, and stays with the thread.
     """

@@ -28,6 +28,7 @@ def blocks_by_hand(problem: "LeastSquares", strength: float, blocks: list[int]) 
     return w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Adam", "SGD"])
 def test_training_rests_where_a_loop_over_blocks_does(name: str, many_outputs: "LeastSquares") -> None:
     draw = torch.Generator().manual_seed(0)

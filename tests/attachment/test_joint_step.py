@@ -352,6 +352,7 @@ class Readers(nn.Module):
         return torch.cat([self.left.weight, self.right.weight])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_rests_where_loss_and_penalty_are_least_and_whole_groups_are_zero(
     name: str, many_outputs: "LeastSquares"

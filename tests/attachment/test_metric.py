@@ -99,6 +99,7 @@ def group_lasso_by_hand(problem: "LeastSquares", strength: float) -> Tensor:
     return w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Adam", "SGD-momentum"])
 def test_the_group_lasso_of_the_inputs(name: str, many_outputs: "LeastSquares") -> None:
     strength = 0.02

@@ -40,7 +40,7 @@ def thinnet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 def small_population() -> Iterator[None]:
     """Estimators that end by themselves after few steps of few networks, however busy the machine is."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"n_mixes": 4, "max_steps": 100}.items():
+        for name, value in {"n_configurations": 4, "max_steps": 100}.items():
             patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, name, value)
         yield
 

@@ -1,11 +1,11 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from thinnet import tabular
@@ -20,8 +20,10 @@ def fitted(small_population: None, frame: pd.DataFrame, tmp_path_factory: pytest
     frame.to_csv(folder / "t.csv", index=False)
     assert run(["fit", str(folder / "t.csv"), "--target", "Churn", "--out", str(folder / "churn")]) == 0
     model = tabular.load(folder / "churn")
-    with torch.no_grad():
-        model.ensemble_.stack.weights[1][:, :, :3] = 0
+    blocks = [replace(block, weights=[w.copy() for w in block.weights]) for block in model.model_.ensemble.blocks]
+    for block in blocks:
+        block.weights[1][:, :, :3] = 0
+    model.model_ = replace(model.model_, ensemble=replace(model.model_.ensemble, blocks=blocks))
     model.save(folder / "churn")
     return folder / "churn"
 

@@ -2,10 +2,12 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from thinnet.cli import _demo
 
 
+@pytest.mark.slow
 def test_demo_fits_scores_reports_and_can_be_predicted_from(thinnet, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     ended = thinnet("demo", "--out", out, "--json")

@@ -18,7 +18,7 @@ from thinnet import tabular
 from thinnet.cli import _progress, main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {"n_mixes": 4, "max_steps": 1_000_000}
+tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {"n_configurations": 4, "max_steps": 1_000_000}
 _progress.EVERY = 0.5
 main()
 """
@@ -65,6 +65,7 @@ def test_json_alone_on_stdout(thinnet, table: Path, tmp_path: Path) -> None:
     assert [row["rank"] for row in results["leaderboard"]] == list(range(1, len(results["leaderboard"]) + 1))
 
 
+@pytest.mark.slow
 def test_a_model_of_ours_is_replaced_and_other_files_beside_it_stay(thinnet, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     for target in ("Churn", "city"):
@@ -91,9 +92,10 @@ def test_polish_and_refit_reach_the_estimator(
     assert asked == [("--polish" in flags, "--refit" in flags, command == "path")]
 
 
+@pytest.mark.slow
 def test_a_refit_is_told_of(thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_mixes", 5)
+        patch.setitem(tabular.ThinNetClassifier.__init__.__kwdefaults__, "n_configurations", 5)
         ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--polish", "--refit")
     assert (ended.status, ended.err) == (0, "")
     assert "polishing: " in ended.out and "refitting: " in ended.out
@@ -192,6 +194,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert [p.name for p in tmp_path.iterdir()] == [table.name]
 
 
+@pytest.mark.slow
 def test_a_report_that_finds_no_room_does_not_lose_the_model(
     thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,10 +208,11 @@ def test_a_report_that_finds_no_room_does_not_lose_the_model(
     assert len(tabular.load(tmp_path / "m").classes_) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has another Ctrl-C")
 def test_ctrl_c_keeps_the_best_so_far(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "20"]
+    words = [sys.executable, "-c", FIT, "fit", table, "--target", "Churn", "--out", out, "--time-limit", "8"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         seen = next(line for line in process.stdout if "training" in line and "best" in line)
@@ -234,6 +238,7 @@ def test_resume_without_an_unfinished_training(thinnet, table: Path, tmp_path: P
     )
 
 
+@pytest.mark.slow
 def test_an_unfinished_training_is_replaced_and_said_so(thinnet, table: Path, tmp_path: Path) -> None:
     (tmp_path / "m.checkpoint").write_text("left over")
     ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m")
@@ -255,6 +260,7 @@ def test_ctrl_c_before_any_network_is_ready(
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_model_is_saved_leaves_nothing_half_written(
     thinnet, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_missing_extra_names_the_exact_command(thinnet, monkeypatch: pytest.Mo
     assert thinnet("fit").refused().endswith('pip install "thinnet[tabular]"')
 
 
+@pytest.mark.slow
 def test_without_typer_the_command_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; from thinnet.cli import run; sys.exit(run(['--help']))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

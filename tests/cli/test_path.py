@@ -20,7 +20,7 @@ from thinnet.tabular.features import _path as _feature_path
 
 _feature_path.POINTS = {points}
 signal.signal(signal.SIGINT, signal.default_int_handler)
-tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {{"n_mixes": 4, "max_steps": 1_000_000}}
+tabular.ThinNetClassifier.__init__.__kwdefaults__ |= {{"n_configurations": 4, "max_steps": 1_000_000}}
 _progress.EVERY = 0.5
 main()
 """
@@ -57,6 +57,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tabular.ThinNetRegressor, "fit", fit)
 
 
+@pytest.mark.slow
 def test_the_columns_a_model_its_pages_and_the_next_command(thinnet, without_spend: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "first"
     ended = thinnet("path", without_spend, "--target", "Churn", "--out", out, "--test", without_spend)
@@ -78,6 +79,7 @@ def test_the_columns_a_model_its_pages_and_the_next_command(thinnet, without_spe
     assert model.predict(frame[MATTER]).tolist() == model.predict(frame).tolist()
 
 
+@pytest.mark.slow
 def test_json_alone_on_stdout(thinnet, table: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
     ended = thinnet("path", table, "--target", "spend", "--out", out, "--json", "--seed", "3")
@@ -92,6 +94,7 @@ def test_json_alone_on_stdout(thinnet, table: Path, tmp_path: Path) -> None:
     assert results["leaves"].keys() == model.feature_strengths_.keys()
 
 
+@pytest.mark.slow
 def test_fit_says_nothing_of_columns(thinnet, table: Path, tmp_path: Path) -> None:
     ended = thinnet("fit", table, "--target", "Churn", "--out", tmp_path / "m", "--json")
     assert "path" not in json.loads(ended.out)
@@ -121,6 +124,7 @@ def test_fewer_rows_than_folds_are_refused(thinnet, table: Path, tmp_path: Path)
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_a_page_that_finds_no_room_does_not_lose_the_model(
     thinnet, without_spend: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

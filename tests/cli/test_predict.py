@@ -92,7 +92,7 @@ def test_a_model_that_is_not_as_saved_is_refused(thinnet, model: Path, table: Pa
         (model / name).write_bytes(content[: len(content) // 2])
     else:
         # a digit of the card, so that it stays JSON; any bit elsewhere
-        place = content.index(b'"n_mixes": 4') + 11 if name == "model.json" else len(content) // 2
+        place = content.index(b'"n_configurations":4') + 19 if name == "model.json" else len(content) // 2
         content[place] ^= 1
         (model / name).write_bytes(content)
     assert name in thinnet("predict", model, table, "--out", table.with_name("p.csv")).refused()

@@ -60,6 +60,7 @@ def test_a_place_in_a_folder_to_be_made_is_fine(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise there")
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     code = "from thinnet.cli._write import to_stdout; to_stdout('x' * 10_000_000)"

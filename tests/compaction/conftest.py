@@ -19,7 +19,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def brief_export() -> Iterator[None]:
-    """Save three quarters of the time that torch.export takes for a small model; what it returns is the same.
+    """Save most of what torch.export does anew for every small model; what it returns is the same.
 
     At each call it lists every composite operator that is registered, and sets each up for every kind of device. Here
     it lists them anew only where one was registered meanwhile, and sets them up for the devices of this machine.

@@ -83,6 +83,7 @@ def test_inputs_of_every_kind(example: Any) -> None:
     torch.testing.assert_close(small(**call)["out"], model(**call)["out"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_precisions(dtype: torch.dtype) -> None:
     model, x = mlp(dtype), normal(4, 3, dtype=dtype)
@@ -150,6 +151,7 @@ def train(model: nn.Module, optimizer: Optimizer, steps: int, seed: int) -> None
         optimizer.step()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_as_if_nothing_had_happened(name: str) -> None:
     model = mlp(torch.float64)
@@ -197,7 +199,7 @@ def test_an_optimizer_of_other_parameters_too() -> None:
 
 
 class Branching(nn.Module):
-    """Control deps that depends on a value."""
+    """Control flow that depends on a value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -244,7 +246,7 @@ REFUSED: list[tuple[Callable[[], nn.Module], Any, type[Exception], str]] = [
     (mlp, torch.zeros(4, 3, dtype=torch.int64), ValueError, r"does not run on `example_inputs`"),
     (in_training, normal(4, 3), ValueError, r"in training mode.*call model\.eval\(\)"),
     (partly_in_training, normal(4, 3), ValueError, r"compact: 1 is in training mode"),
-    (lambda: Branching().eval(), normal(4, 3), tn.NotCompactableError, r"Branching cannot be traced.*Control deps"),
+    (lambda: Branching().eval(), normal(4, 3), tn.NotCompactableError, r"Branching cannot be traced.*Control flow"),
     (lambda: Noisy().eval(), normal(4, 3), tn.NotCompactableError, r"Noisy returns something else each time"),
 ]
 

@@ -41,6 +41,7 @@ def test_the_model_keeps_its_mode_and_weights() -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_training_ends_in_a_model_that_compacts(name: str) -> None:
     """Channels that hardly anybody reads at first are the ones that go."""

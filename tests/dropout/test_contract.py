@@ -393,6 +393,7 @@ def test_compiled_masks_are_drawn_anew_and_each_mode_compiles_once(e: Enrolled) 
     assert backend.frame_count <= 2
 
 
+@pytest.mark.slow
 @of_all
 def test_batches_of_all_sizes_compile_twice(e: Enrolled) -> None:
     torch.compiler.reset()

@@ -126,6 +126,7 @@ def test_what_is_one_row_is_not_split(batch_size: int, seed: int) -> None:
         tn.mc_predict(make(), x, samples=2, seed=seed, batch_size=batch_size)
 
 
+@pytest.mark.slow
 @of_all
 def test_the_mean_is_what_training_gives(make: Callable[[], nn.Module], x: Tensor) -> None:
     model = make()

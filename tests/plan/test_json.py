@@ -116,6 +116,7 @@ def test_every_rule_that_thinnet_exports_is_registered() -> None:
     assert concrete <= set(rule_types())
 
 
+@pytest.mark.slow
 def test_the_registry_does_not_depend_on_what_was_imported() -> None:
     alone = subprocess.run(
         [sys.executable, "-c", "from thinnet.plan import rule_types; print(*sorted(rule_types()))"],

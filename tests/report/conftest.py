@@ -6,6 +6,7 @@ from thinnet.report import Curve, PathResults, Results, Weights
 
 BEST = "dropout 0.3 + L1 0.002"
 EVIL = "</script><script>alert(1)</script>"
+STRENGTHS = [0.0, 0.001, 0.01, 0.1, 1.0]
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def results(leaderboard: pd.DataFrame) -> Results:
 def path_results() -> PathResults:
     points = pd.DataFrame(
         {
-            "strength": [0.0, 0.001, 0.01, 0.1, 1.0],
+            "strength": STRENGTHS,
             "held_out": [0.50, 0.45, 0.40, 0.41, 0.69],
             "se": [0.02, 0.02, 0.02, 0.02, 0.0],
             "features": [4, 4, 3, 2, 0],

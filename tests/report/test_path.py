@@ -13,6 +13,12 @@ from thinnet.report import PathResults, path_finding, write_path
 from thinnet.report._path import SHOWN, feature_stays
 
 EVIL = "</script><script>alert(1)</script>"
+STRENGTHS = [0.0, 0.001, 0.01, 0.1, 1.0]
+
+
+@pytest.fixture
+def results(path_results: PathResults) -> PathResults:
+    return path_results
 
 
 class Page(HTMLParser):
@@ -46,8 +52,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def page(path_results: PathResults, tmp_path: Path) -> Page:
-    return Page(write_path(path_results, tmp_path / "path.html"))
+def page(results: PathResults, tmp_path: Path) -> Page:
+    return Page(write_path(results, tmp_path / "path.html"))
 
 
 def test_the_finding_is_the_headline(page: Page) -> None:
@@ -85,7 +91,7 @@ def test_bars_stand_longest_first_and_the_chosen_ones_are_coloured(page: Page) -
 def test_the_figures_are_of_the_points(page: Page) -> None:
     error, features, zeros, norm = page.figures
     band, line, best, chosen = error["data"]
-    assert line["x"] == [0.001, 0.01, 0.1, 1.0]
+    assert line["x"] == STRENGTHS[1:]
     assert line["y"] == [0.45, 0.4, 0.41, 0.69]
     assert max(band["y"]) == pytest.approx(0.69)
     assert min(band["y"]) == pytest.approx(0.38)
@@ -124,9 +130,9 @@ def change_points(**columns: list[float]) -> Callable[[PathResults], PathResults
     ids=["best is chosen", "one", "all", "dense", "diverged", "no se", "zero", "negative", "never", "one point"],
 )
 def test_whatever_was_found_the_page_is_whole(
-    path_results: PathResults, tmp_path: Path, change: Callable[[PathResults], PathResults], says: str
+    results: PathResults, tmp_path: Path, change: Callable[[PathResults], PathResults], says: str
 ) -> None:
-    page = Page(write_path(change(path_results), tmp_path / "path.html"))
+    page = Page(write_path(change(results), tmp_path / "path.html"))
     assert says in page.text
     assert len(page.figures) == 4
     assert "nan" not in page.text.lower()
@@ -135,36 +141,36 @@ def test_whatever_was_found_the_page_is_whole(
         assert math.isfinite(low) and math.isfinite(high) and low < high
 
 
-def test_where_training_diverged_there_is_a_mark(path_results: PathResults, tmp_path: Path) -> None:
+def test_where_training_diverged_there_is_a_mark(results: PathResults, tmp_path: Path) -> None:
     change = change_points(held_out=[0.5, math.nan, 0.4, 0.41, 0.69])
-    error = Page(write_path(change(path_results), tmp_path / "path.html")).figures[0]
+    error = Page(write_path(change(results), tmp_path / "path.html")).figures[0]
     [mark] = [trace for trace in error["data"] if trace.get("marker", {}).get("symbol") == "x"]
     assert mark["x"] == [0.001]
 
 
-def test_where_all_is_gone_the_choice_can_still_be_seen(path_results: PathResults, tmp_path: Path) -> None:
-    far = change_points(held_out=[0.5, 0.45, 0.4, 0.41, 100.0])(path_results)
+def test_where_all_is_gone_the_choice_can_still_be_seen(results: PathResults, tmp_path: Path) -> None:
+    far = change_points(held_out=[0.5, 0.45, 0.4, 0.41, 100.0])(results)
     low, high = Page(write_path(far, tmp_path / "path.html")).figures[0]["layout"]["yaxis"]["range"]
     assert low < 0.38 and 0.45 < high < 1
 
 
-def test_many_columns_are_folded_and_the_chosen_ones_never(path_results: PathResults, tmp_path: Path) -> None:
+def test_many_columns_are_folded_and_the_chosen_ones_never(results: PathResults, tmp_path: Path) -> None:
     leaves = {f"c{i}": 0.01 for i in range(SHOWN + 20)} | {"late choice": 0.001}
-    page = Page(write_path(replace(path_results, leaves=leaves, chosen=["late choice"]), tmp_path / "path.html"))
+    page = Page(write_path(replace(results, leaves=leaves, chosen=["late choice"]), tmp_path / "path.html"))
     assert "Show 20 more" in page.text
     assert page.text.index("late choice") < page.text.index("Show 20 more")
 
 
-def test_bars_never_reach_beyond_the_axis(path_results: PathResults) -> None:
+def test_bars_never_reach_beyond_the_axis(results: PathResults) -> None:
     rng = np.random.default_rng(0)
     leaves = {str(i): float(s) for i, s in enumerate(10 ** rng.uniform(-9, 9, 50))} | {
         "never": math.inf,
         "at once": 0.0,
     }
-    widths = [stay.width for stay in feature_stays(replace(path_results, leaves=leaves, chosen=[]))]
+    widths = [stay.width for stay in feature_stays(replace(results, leaves=leaves, chosen=[]))]
     assert widths == sorted(widths, reverse=True)
     assert 0 < widths[-1] < widths[0] <= 100
 
 
-def test_the_finding_names_the_metric(path_results: PathResults) -> None:
-    assert "held-out RMSE 0.410" in path_finding(replace(path_results, metric="RMSE"))
+def test_the_finding_names_the_metric(results: PathResults) -> None:
+    assert "held-out RMSE 0.410" in path_finding(replace(results, metric="RMSE"))

@@ -165,3 +165,55 @@ def test_buffers_are_those_of_the_last_step() -> None:
     state = path.points[0].state()
     assert state["0.running_mean"].equal(last[-1]["0.running_mean"])
     assert not state["1.weight"].equal(last[-1]["1.weight"])
+
+
+def test_over_no_rounds_nothing_is_averaged() -> None:
+    weight = nn.Parameter(torch.tensor([1.0]))
+    average = Average(0)
+    average.add([weight])
+    weight.data.fill_(3.0)
+    with average.standing_in([weight]):
+        assert weight.tolist() == [3.0]
+    average.replace_([weight])
+    assert weight.tolist() == [3.0]
+
+
+def test_adopted_it_is_the_weights_and_begins_anew() -> None:
+    weight = nn.Parameter(torch.tensor([1.0, 1.0]))
+    average = Average(1)
+    average.add([weight])
+    weight.data.copy_(torch.tensor([3.0, 0.0]))
+    average.add([weight])
+    average.replace_([weight])
+    assert weight.tolist() == [2.0, 0.0]
+    assert average.count == 0
+    average.add([weight])
+    assert average.mean[0].tolist() == [2.0, 0.0]
+
+
+def test_it_is_projected_onto_the_constraints_of_bindings() -> None:
+    model = nn.Linear(2, 1, bias=False)
+    average = Average(1)
+    for row in ([1.0, 0.0], [0.0, 1.0]):
+        model.weight.data.copy_(torch.tensor([row]))
+        average.add([model.weight])
+    model.weight.data.copy_(torch.tensor([[3.0, 4.0]]))
+    for rule, expected in ((tn.UnitNorm(), [[0.5**0.5, 0.5**0.5]]), (tn.L1(9.0), [[0.5, 0.5]])):
+        with average.standing_in([model.weight], tn.Plan(rule).bind(model)):
+            torch.testing.assert_close(model.weight.detach(), torch.tensor(expected))
+        assert model.weight.tolist() == [[3.0, 4.0]]
+
+
+def test_from_its_state_another_goes_on_alike_and_apart() -> None:
+    weight = nn.Parameter(torch.ones(1))
+    one, other = Average(1), Average(1)
+    for value in (1.0, 4.0):
+        weight.data.fill_(value)
+        one.add([weight])
+    one.steps = 2
+    other.load_state_dict(one.state_dict())
+    weight.data.fill_(10.0)
+    one.add([weight])
+    assert float(other.mean[0]) == 2.5  # taken over, not shared
+    other.add([weight])
+    assert float(other.mean[0]) == float(one.mean[0]) == 2.5 + (10.0 - 2.5) / 2

@@ -73,6 +73,7 @@ def test_a_refit_undoes_shrinkage_and_keeps_zeros() -> None:
     assert point.error < shrunk.error
 
 
+@pytest.mark.slow
 def test_dead_structures_are_removed_on_the_way_up() -> None:
     problem = regression()
     plan = tn.Plan(tn.groups(perceptron(), problem.x))
@@ -170,3 +171,61 @@ def test_a_point_holds_copies() -> None:
     assert point.state()["weight"].equal(before)
     assert point.weights == 8
     assert point.norm == pytest.approx(float(before.norm()))
+
+
+def test_a_point_ends_when_a_round_gains_nothing_over_its_start() -> None:
+    problem = regression()
+    harm = 0.0
+
+    def fit(model: nn.Module, optimizer: Optimizer) -> None:
+        problem.fit(model, optimizer)
+        with torch.no_grad():
+            model.bias.add_(harm)
+
+    def worse(_: tn.Point) -> None:
+        nonlocal harm
+        harm += 5.0
+
+    common = {"strengths": [0.1, 0.11, 0.12], "optimizer": gradient_descent(0.1), "rounds": 6, "average": 0}
+    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **common, first_rounds=5, callback=worse)
+    assert [point.rounds for point in path.points] == [5, 1, 1]
+    harm = 0.0
+    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **common, first_rounds=5)
+    assert [point.rounds for point in path.points] == [5, 6, 6]
+
+
+def test_a_refit_begins_without_momenta_and_the_path_goes_on_with_its_own() -> None:
+    problem, steps = regression(), []
+
+    def fit(model: nn.Module, optimizer: Optimizer) -> None:
+        steps.append(int(next(iter(optimizer.state.values()))["step"]) if optimizer.state else 0)
+        problem.fit(model, optimizer)
+
+    given = task(linear, tn.Plan(tn.L1(1.0)), fit=fit, make_optimizer=torch.optim.Adam)
+    trainer = PathTrainer(given, settings(first_rounds=3, rounds=2, refit=2, patience=9))
+    trainer.point(0.1, first=True)
+    trainer.point(0.2, first=False)
+    assert steps == [0, 1, 2, 0, 1, 3, 4, 0, 1]
+
+
+def test_a_checkpoint_of_a_compacted_network_is_of_its_size() -> None:
+    def half_dead() -> nn.Module:
+        model = perceptron()
+        with torch.no_grad():  # nodes without weights before and after them have no gradient
+            for dead in (model[0].weight[:3], model[0].bias[:3], model[2].weight[:, :3]):
+                dead.zero_()
+        return model
+
+    given = task(half_dead, INPUTS, example_inputs=regression().x[:4])
+    whole = PathTrainer(given, settings())
+    first = whole.point(0.001, first=True)
+    assert first.model()[0].out_features == 3
+    assert (first.nonzero, first.weights) == (24, 48)
+    checkpoint = whole.checkpoint()
+    expected = whole.point(0.002, first=False)
+    again = PathTrainer(given, settings())
+    again.resume(checkpoint)
+    found = again.point(0.002, first=False)
+    assert found.state()["0.weight"].shape == (3, 8)
+    assert found.losses.equal(expected.losses)
+    assert (found.recipe, found.weights) == (expected.recipe, 48)

@@ -48,6 +48,7 @@ def assert_same_coefficients(found: Tensor, expected: np.ndarray, tie: float = 1
     np.testing.assert_array_equal((found.numpy() != 0)[clear], (expected != 0)[clear])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["down", "up"])
 @pytest.mark.parametrize(
     ("rule", "share"),

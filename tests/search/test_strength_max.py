@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 import thinnet as tn
 from thinnet.search._penalized_model import PenalizedModel
@@ -61,16 +62,18 @@ def test_from_zero_it_is_the_closed_form_of_the_lasso_and_the_rest_is_trained() 
     assert trainer.model.network.weight.any()  # nothing holds the zeros any more
 
 
-def test_from_the_dense_network_it_is_the_largest_over_parts_each_alone_at_zero() -> None:
+@pytest.mark.parametrize("s", [0.05, 5.0], ids=["the first part's", "the second's"])
+def test_from_the_dense_network_it_is_the_largest_over_parts_each_alone_at_zero(s: float) -> None:
     problem = regression()
-    given = task(perceptron, tn.Plan({"0.weight": tn.L1(0.5), "2.weight": tn.GroupLasso(2.0, by="inputs")}))
+    given = task(perceptron, tn.Plan({"0.weight": tn.L1(s), "2.weight": tn.GroupLasso(2.0, by="inputs")}))
     trainer = Trainer(PenalizedModel(given), given, settings())
+    trainer.model.set_strength(0.0)
     trainer.train(5)
     network = trainer.model.network
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     expected = []
     for name, strength in (
-        ("0.weight", lambda g: g.abs().max() / 0.5),
+        ("0.weight", lambda g: g.abs().max() / s),
         ("2.weight", lambda g: g.norm(dim=0).max() / 2),
     ):
         alone = perceptron()
@@ -78,7 +81,7 @@ def test_from_the_dense_network_it_is_the_largest_over_parts_each_alone_at_zero(
         (slope,) = torch.autograd.grad(problem.loss(alone), [alone.get_parameter(name)])
         expected.append(float(strength(slope)))
     assert strength_max_from_dense(trainer) == pytest.approx(max(expected), rel=1e-6)
-    assert expected[0] != pytest.approx(expected[1], rel=0.1)
+    assert (expected[0] > expected[1]) is (s < 1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -103,3 +106,19 @@ def test_weights_without_a_gradient_are_refused() -> None:
     trainer = Trainer(PenalizedModel(given), given, settings(first_rounds=0))
     with pytest.raises(ValueError, match="no penalized weight has a gradient; see that `fit` trains"):
         strength_max_from_dense(trainer)
+
+
+def test_the_rest_is_trained_no_longer_than_it_gains() -> None:
+    calls = 0
+
+    def idle(model: nn.Module, optimizer: Optimizer) -> None:
+        nonlocal calls
+        calls += 1
+        regression().fit(model, optimizer)
+        with torch.no_grad():
+            model.bias.zero_()
+
+    given = task(linear, tn.Plan(tn.L1(1.0)), fit=idle)
+    trainer = Trainer(PenalizedModel(given), given, settings(first_rounds=50))
+    strength_max_from_zero(trainer)
+    assert calls == 4  # one, two without a gain, and one for the gradient

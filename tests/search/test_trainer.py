@@ -1,7 +1,6 @@
 import math
 
 import pytest
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -9,28 +8,7 @@ import thinnet as tn
 from thinnet.search._penalized_model import PenalizedModel
 from thinnet.search._trainer import Trainer
 
-from .networks import gradient_descent, linear, perceptron, regression, settings, task
-
-
-def test_a_point_ends_when_a_round_gains_nothing_over_its_start() -> None:
-    problem = regression()
-    harm = 0.0
-
-    def fit(model: nn.Module, optimizer: Optimizer) -> None:
-        problem.fit(model, optimizer)
-        with torch.no_grad():
-            model.bias.add_(harm)
-
-    def worse(_: tn.Point) -> None:
-        nonlocal harm
-        harm += 5.0
-
-    settings = {"strengths": [0.1, 0.11, 0.12], "optimizer": gradient_descent(0.1), "rounds": 6, "average": 0}
-    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings, first_rounds=5, callback=worse)
-    assert [point.rounds for point in path.points] == [5, 1, 1]
-    harm = 0.0
-    path = tn.path(linear, tn.Plan(tn.L1(1.0)), fit, problem.losses, **settings, first_rounds=5)
-    assert [point.rounds for point in path.points] == [5, 6, 6]
+from .networks import perceptron, settings, task
 
 
 class Scripted:

@@ -14,7 +14,7 @@ from thinnet.tabular._checkpoint import Checkpoint, read_metadata
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 4))
 Y = (X[:, 0] + RNG.normal(size=200) > 0).astype(int)
-SETTINGS = {"n_mixes": 4, "cv": 2, "hidden": (8,), "max_steps": 200, "time_limit": None, "random_state": 0}
+SETTINGS = {"n_configurations": 4, "cv": 2, "hidden": (8,), "max_steps": 200, "time_limit": None, "random_state": 0}
 
 
 def interrupt_at(share: float):
@@ -25,6 +25,7 @@ def interrupt_at(share: float):
     return callback
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.6, 1])
 def test_an_interrupted_fit_goes_on_to_the_same_end(share: float, tmp_path: Path) -> None:
     file = tmp_path / "fit.checkpoint"
@@ -41,6 +42,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_end(share: float, tmp_path: Path
     pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
 
 
+@pytest.mark.slow
 def test_a_finished_fit_leaves_no_file_and_repeats_exactly(tmp_path: Path) -> None:
     file = tmp_path / "fit.checkpoint"
     once = ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
@@ -55,12 +57,13 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X[::-1], Y)
     with pytest.raises(ValueError, match="belongs to another table, other parameters or another seed"):
-        ThinNetClassifier(**SETTINGS | {"n_mixes": 5}, checkpoint=file).fit(X, Y)
+        ThinNetClassifier(**SETTINGS | {"n_configurations": 5}, checkpoint=file).fit(X, Y)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"is no whole checkpoint .* Delete it to start anew"):
         ThinNetClassifier(**SETTINGS, checkpoint=file).fit(X, Y)
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_writing_not_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")

@@ -19,7 +19,7 @@ from thinnet.tabular import Progress, ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.features import _path as _feature_path
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 3,
     "hidden": (8,),
@@ -64,7 +64,7 @@ def test_columns_that_matter_are_chosen(fitted: dict[type, Any], kind: type) -> 
     assert model.get_support().tolist() == [False, True, False, False, True, False, False]
     assert model.get_support(indices=True).tolist() == [1, 4]
     assert model.n_features_in_ == 7
-    reasons = {dropped.column: dropped.reason for dropped in model.schema_.dropped}
+    reasons = {dropped.column: dropped.reason for dropped in model.model_.schema.dropped}
     assert reasons.pop("flat") == "constant"
     assert set(reasons) == {"first", "word", "day", "last"}
     assert all(reason.startswith("not chosen: ") for reason in reasons.values())
@@ -105,6 +105,7 @@ def test_transform_gives_the_chosen_columns_as_they_came(fitted: dict[type, Any]
     pd.testing.assert_frame_equal(pandas.set_output(transform="pandas").transform(X), X[MATTER])
 
 
+@pytest.mark.slow
 def test_numbers_come_back_where_they_were() -> None:
     X, y = table()
     numbers = X[["first", "size"]].fillna(0).to_numpy()
@@ -134,9 +135,10 @@ def test_a_fit_without_selection_forgets_an_earlier_path() -> None:
     model = ThinNetClassifier(**SMALL | {"max_steps": 5}).fit(X, y)
     model.set_params(select_features=False).fit(X, y)
     assert not hasattr(model, "feature_path_")
-    assert len(model.schema_.columns) == 6
+    assert len(model.model_.schema.columns) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"),
     [(ThinNetClassifier, LogisticRegression()), (ThinNetRegressor, LinearRegression())],
@@ -171,7 +173,7 @@ def test_saved_and_loaded(fitted: dict[type, Any], kind: type, tmp_path: Path) -
 def test_strengths_without_end_are_saved(tmp_path: Path) -> None:
     X, y = table(60)
     model = ThinNetRegressor(**SMALL | {"max_steps": 5}).fit(X, y)
-    model.feature_strengths_ |= {"size": np.inf}
+    model.feature_strengths_["size"] = np.inf
     model.feature_path_.loc[1, ["held_out", "se"]] = np.nan
     back = load(model.save(tmp_path / "model"))
     assert back.feature_strengths_["size"] == np.inf
@@ -187,6 +189,7 @@ def test_only_a_model_that_chose_columns_keeps_a_path(fitted: dict[type, Any], t
     assert "feature_path" in card["payload"]
 
 
+@pytest.mark.slow
 def test_smaller_and_exported_models_choose_the_same(fitted: dict[type, Any]) -> None:
     X, _ = table()
     model = fitted[ThinNetClassifier]
@@ -212,7 +215,7 @@ def test_ctrl_c_while_columns_are_chosen_leaves_nothing_fitted(tmp_path: Path) -
         model.fit(X, y)
     assert not file.exists()
     assert not hasattr(model, "notes_")
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         model.predict(X)
     model.set_params(callback=None, checkpoint=None).fit(X, y)
     assert len(model.predict(X)) == 60
@@ -225,10 +228,11 @@ def test_ctrl_c_of_a_second_fit_does_not_leave_half_of_the_first() -> None:
     model.set_params(callback=stop_at("choosing features"))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X.drop(columns="size"), y)
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
         model.predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_path")
 def test_an_interrupted_training_goes_on_with_the_same_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = table(90)

@@ -21,16 +21,17 @@ from thinnet.tabular.population._settings import Settings
 
 Make = Callable[..., Problem]
 
-SETTINGS = Settings(n_mixes=4, n_rounds=1, hidden=(8,), max_steps=60, batch_size=32, seed=0)
+SETTINGS = Settings(n_configurations=4, n_rounds=1, hidden=(8,), max_steps=60, batch_size=32, seed=0)
 
 
 def fit(problem: Problem, callback: Callable[[Progress], object] | None = None, **changes: Any) -> Fitted:
     return fit_population(problem, replace(SETTINGS, **changes), Budget(None), lambda loss: loss, callback)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("configurations", "rounds", "rows"), [(4, 1, 4), (4, 2, 6), (5, 3, 9), (1, 2, 2)])
 def test_each_further_round_is_half_as_large(configurations: int, rounds: int, rows: int, make_problem: Make) -> None:
-    fitted = fit(make_problem(3), n_mixes=configurations, n_rounds=rounds)
+    fitted = fit(make_problem(3), n_configurations=configurations, n_rounds=rounds)
     assert len(fitted.leaderboard) == rows
     assert fitted.leaderboard["weight"].sum() == pytest.approx(1)
     assert fitted.notes == []
@@ -72,7 +73,7 @@ def test_an_interrupted_fit_is_usable(make_problem: Make) -> None:
     fitted = fit(problem, interrupt, n_rounds=3)
     assert fitted.interrupted
     assert len(fitted.leaderboard) < 8
-    assert np.isfinite(fitted.ensemble.outputs(problem.x_ND)[0]).all()
+    assert np.isfinite(fitted.ensemble.outputs(problem.x_ND.numpy())[0]).all()
 
 
 def test_an_interrupt_before_anything_is_usable_goes_on_to_the_caller(make_problem: Make) -> None:
@@ -91,7 +92,7 @@ def bytes_alive() -> int:
     gc.collect()
     with warnings.catch_warnings():  # looking at every object meets deprecated ones
         warnings.simplefilter("ignore")
-        storages = [o.untyped_storage() for o in gc.get_objects() if isinstance(o, torch.Tensor)]
+        storages = [o.untyped_storage() for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
@@ -109,7 +110,7 @@ def test_no_tensor_outlives_its_fit(tmp_path: Path) -> None:
 
     def fit_one(seed: int) -> int:
         """Bytes alive after a fit."""
-        settings = {"n_mixes": 6, "cv": 2, "hidden": (64, 64), "max_steps": 60, "time_limit": None}
+        settings = {"n_configurations": 6, "cv": 2, "hidden": (64, 64), "max_steps": 60, "time_limit": None}
         stages = {"select_features": True, "polish": True, "refit": True, "checkpoint": tmp_path / "fit"}
         first = ThinNetClassifier(**settings, **stages, random_state=seed, callback=interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -90,7 +90,7 @@ def test_zeros_are_counted_exactly_among_the_weights_that_can_be_seen(problem: P
     assert zeros[3e-3] == pytest.approx(2 / 32 / 3)
 
 
-def test_views_name_what_the_table_has(problem: Problem, trained: Trained) -> None:
+def test_encodings_name_what_the_table_has(problem: Problem, trained: Trained) -> None:
     encodings = board(problem, trained)["encodings"]
     assert encodings[1e-2] == "bins"
     assert encodings[3e-3] == "plain"  # there are no slow waves in this problem

@@ -48,8 +48,8 @@ def test_a_perceptron_of_any_depth() -> None:
 def test_functions_methods_gates_and_residuals() -> None:
     chains = tn.thinnable(Gated())
     assert chains.found == [Chain(("gate", "up"), "down")]
-    assert chains.left["head"].startswith("LayerNorm 'norm' before it reads all nodes of a row")
-    assert chains.left["gate"] == "Linear 'up' reads the same nodes"
+    assert chains.left["head"].startswith("LayerNorm 'norm' before it normalizes over all nodes of a row")
+    assert chains.left["gate"] == "Linear 'up' consumes the same nodes"
 
     class Methods(nn.Module):
         def __init__(self) -> None:
@@ -139,13 +139,13 @@ def test_why_nodes_stay() -> None:
     assert "SyncBatchNorm '1' before it does not keep nodes apart" in reason(a, nn.SyncBatchNorm(4), b)
     dropped = nn.Conv2d(1, 4, 3), nn.Dropout2d(), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3)
     assert reason(*dropped) == "BatchNorm2d '2' comes behind its dropout, not before"
-    assert "GroupNorm '1' before it reads all nodes" in reason(a, nn.GroupNorm(2, 4), b)
-    assert "Softmax '1' before it reads all nodes" in reason(a, nn.Softmax(-1), b)
+    assert "GroupNorm '1' before it normalizes over all nodes" in reason(a, nn.GroupNorm(2, 4), b)
+    assert "Softmax '1' before it normalizes over all nodes" in reason(a, nn.Softmax(-1), b)
     assert "PReLU '1'" in reason(a, nn.PReLU(4), b)
     assert "AlphaDropout '2'" in reason(a, nn.SELU(), nn.AlphaDropout(), b)
     assert "Sigmoid '2' comes behind its dropout" in reason(a, nn.Dropout(), nn.Sigmoid(), b)
     assert "Flatten '1' arranges the nodes anew" in reason(a, nn.Flatten(), b)
-    assert "'0' writes 8 nodes, it reads 4" in reason(nn.Linear(4, 8), nn.ReLU(), b)
+    assert "'0' produces 8 nodes, it consumes 4" in reason(nn.Linear(4, 8), nn.ReLU(), b)
     assert "is a subclass or has groups" in reason(nn.Conv1d(4, 4, 1, groups=4), nn.Conv1d(4, 4, 1))
     assert "is a subclass or has groups" in reason(a, nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)))
 

@@ -18,7 +18,12 @@ ACTIVATIONS = [nn.ReLU(), nn.GELU(), nn.SiLU(), nn.Hardtanh(), nn.LeakyReLU(0.1)
 X = torch.linspace(-3, 3, 24, dtype=torch.float64).reshape(2, 4, 3)
 
 
-@pytest.mark.parametrize("operation", [*ACTIVATIONS, F.relu, F.elu, torch.tanh, torch.sigmoid], ids=repr)
+def named(operation: object) -> str:
+    """Name a function without its address, so that every process collects the same tests."""
+    return getattr(operation, "__name__", repr(operation))
+
+
+@pytest.mark.parametrize("operation", [*ACTIVATIONS, F.relu, F.elu, torch.tanh, torch.sigmoid], ids=named)
 def test_elementwise_operations_act_on_each_element_alone(operation) -> None:
     assert is_elementwise(operation)
     order = torch.randperm(X.numel(), generator=torch.Generator().manual_seed(0))
@@ -26,7 +31,9 @@ def test_elementwise_operations_act_on_each_element_alone(operation) -> None:
     torch.testing.assert_close(shuffled, operation(X.clone()).flatten()[order])
 
 
-@pytest.mark.parametrize("operation", [operator.add, torch.mul, "relu", "tanh", "add_", torch.relu_, F.relu_], ids=repr)
+@pytest.mark.parametrize(
+    "operation", [operator.add, torch.mul, "relu", "tanh", "add_", torch.relu_, F.relu_], ids=named
+)
 def test_functions_and_methods_are_known_by_themselves(operation) -> None:
     assert is_elementwise(operation)
 
@@ -34,19 +41,19 @@ def test_functions_and_methods_are_known_by_themselves(operation) -> None:
 @pytest.mark.parametrize(
     "operation",
     [nn.Softmax(-1), nn.LayerNorm(3), nn.PReLU(4), F.softmax, torch.cumsum, "softmax", "view", None, nn.MaxPool2d(2)],
-    ids=repr,
+    ids=named,
 )
 def test_others_are_not_elementwise(operation) -> None:
     assert not is_elementwise(operation)
 
 
-@pytest.mark.parametrize("operation", [*ACTIVATIONS, F.relu, F.leaky_relu, torch.sigmoid, torch.tanh], ids=repr)
+@pytest.mark.parametrize("operation", [*ACTIVATIONS, F.relu, F.leaky_relu, torch.sigmoid, torch.tanh], ids=named)
 def test_homogeneous_are_those_that_a_positive_factor_passes(operation) -> None:
     passes = bool(torch.allclose(operation(2.5 * X), 2.5 * operation(X)))
     assert is_homogeneous(operation) is passes
 
 
-@pytest.mark.parametrize("operation", [nn.MaxPool1d(2), nn.AvgPool1d(2), F.max_pool1d], ids=repr)
+@pytest.mark.parametrize("operation", [nn.MaxPool1d(2), nn.AvgPool1d(2), F.max_pool1d], ids=named)
 def test_pooling_acts_on_each_channel_alone(operation) -> None:
     assert is_pooling(operation) and not is_elementwise(operation)
     pool = operation if isinstance(operation, nn.Module) else lambda x: operation(x, 2)

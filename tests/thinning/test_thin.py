@@ -201,7 +201,7 @@ def test_rates_by_layer_and_the_rates_that_stand_there() -> None:
     assert type(only[0]) is nn.Linear and type(only[2]) is nn.Dropout and type(only[5]) is nn.Identity
     shared = perceptron(dropout=0.2)
     shared[5] = shared[2]
-    with pytest.raises(ValueError, match=r"Dropout '2' stands before '3' too, which keeps its nodes; give each layer"):
+    with pytest.raises(ValueError, match=r"Dropout '2' is before '3' too, which is not thinned; give each layer"):
         tn.thin_(shared, {"3": 0.5})
     standing = tn.thin_(shared, None)
     assert type(standing[5]) is nn.Identity
@@ -334,14 +334,16 @@ def test_errors_say_what_and_why() -> None:
         tn.thin_(perceptron(), 0.5, -1)
     with pytest.raises(TypeError, match=r"`p` must be a number"):
         tn.thin_(perceptron(), "0.5")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"`p` has 'fc\*', which matches no layer that writes removable nodes: 0, 2\."):
+    with pytest.raises(
+        ValueError, match=r"`p` has 'fc\*', which matches no layer that produces removable nodes: 0, 2\."
+    ):
         tn.thin_(perceptron(), {"fc*": 0.5})
     with pytest.raises(ValueError, match=r"`groups` must be an integer >= 1, got 0"):
         tn.thin_(perceptron(), groups=0)
     with pytest.raises(ValueError, match=r"thin already; load its state dict into a new one"):
         tn.thin_(tn.thin_(perceptron()))
     conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
-    with pytest.raises(ValueError, match=r"`input_p` is 0.2, but no Linear alone reads the inputs"):
+    with pytest.raises(ValueError, match=r"`input_p` is 0.2, but no Linear alone consumes the model's inputs"):
         tn.thin_(conv, 0.5, 0.2)
     with pytest.raises(ValueError, match=r"p=None takes the rates of dropout layers; there are none"):
         tn.thin_(perceptron(), None)

@@ -1,4 +1,4 @@
-"""Random bits and masks, shared by the rooms: hashed words, keep masks of an exact rate, and their products."""
+"""Counter-based random numbers and Bernoulli masks, shared by the packages."""
 
 from thinnet._random._apply_mask import apply_mask, left_to_torch
 from thinnet._random._hash import SPLITMIX64_STEP, splitmix64, splitmix64_, splitmix64_array_

@@ -1,4 +1,4 @@
-"""Products of tensors with masks, scaled so that the expectation is kept."""
+"""Products of tensors with masks, scaled so that the expectation does not change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK = 1 << 18
 
 
 def apply_mask(x: Tensor, mask: Tensor, keep_threshold: float, *, inplace: bool = False) -> Tensor:
-    """M ∘ x · 65536/t for a bool mask M that broadcasts to x; zeros for t = 0.
+    """Multiply by a mask and scale by 65536/t: M ∘ x · 65536/t for a bool mask M that broadcasts to x; zeros for t = 0.
 
     Autograd keeps one byte for each element of M.
     """
@@ -32,7 +32,7 @@ def apply_mask(x: Tensor, mask: Tensor, keep_threshold: float, *, inplace: bool 
 
 
 class _InChunks(torch.autograd.Function):
-    """Scale · M ∘ x, its only fresh memory the result.
+    """Autograd function for scale · M ∘ x that allocates the result alone.
 
     Mixed types make torch widen the whole mask into a temporary, whose pages cost more than the arithmetic.
     """
@@ -53,7 +53,7 @@ class _InChunks(torch.autograd.Function):
 
 
 def scale_kept(x: Tensor, kept: Tensor, scale: float, *, inplace: bool = False) -> Tensor:
-    """Scale · M ∘ x for a small mask M that broadcasts to x, such as one value a channel.
+    """Compute scale · M ∘ x for a small mask M that broadcasts to x, such as one value a channel.
 
     Autograd keeps no more than M.
     """
@@ -66,5 +66,5 @@ def scale_kept(x: Tensor, kept: Tensor, scale: float, *, inplace: bool = False) 
 
 
 def left_to_torch(x: Tensor) -> bool:
-    """Whether torch's own kernels are used: on other devices than CPU, when compiled and under `torch.func`."""
+    """Return whether torch's own kernels are used: on other devices than CPU, when compiled and under `torch.func`."""
     return x.device.type != "cpu" or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -1,4 +1,4 @@
-"""Random words that are a function of a key and a position, and of nothing else."""
+"""Counter-based random numbers: splitmix64 of a key and a position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROUNDS_OF_ARRAYS = tuple((np.uint64(shift), np.uint64(factor)) for shift, facto
 
 
 def splitmix64(position: int) -> int:
-    """The number that splitmix64 gives at a position of its sequence, in [0, 2^64).
+    """Compute the number at a position of the splitmix64 sequence, in [0, 2^64).
 
     Args:
         position: taken modulo 2^64.
@@ -40,7 +40,7 @@ def splitmix64(position: int) -> int:
 
 
 def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
-    """`splitmix64` of each position in z, in place on int64.
+    """Compute `splitmix64` of each position in z, in place on int64.
 
     Args:
         z: positions, int64.
@@ -69,7 +69,7 @@ def splitmix64_(z: Tensor, scratch: Tensor | None = None) -> Tensor:
 def splitmix64_array_(
     z: NDArray[np.uint64], scratch: NDArray[np.uint64], *, multiplied: bool = False
 ) -> NDArray[np.uint64]:
-    """`splitmix64_` on an array: on one core about twice as fast, and several times where z is small.
+    """Compute `splitmix64_` on an array: on one core about twice as fast, and several times where z is small.
 
     Args:
         z: positions.

@@ -1,4 +1,4 @@
-"""Which elements stay: masks from a few random bits each, instead of one random float."""
+"""Bernoulli masks from 8 or 16 random bits an element, instead of one random float."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def threshold(p: float, *, name: str = ...) -> int: ...
 @overload
 def threshold(p: Tensor, *, name: str = ...) -> Tensor: ...
 def threshold(p: float | Tensor, *, name: str = "dropout: `p`") -> int | Tensor:
-    r"""The keep threshold t of a dropout rate: t = 65536 − round(65536 · p).
+    r"""Compute the keep threshold t of a dropout rate: t = 65536 − round(65536 · p).
 
     An element stays when its 16 random bits, read as a number in [0, 65536), are below t, so it is dropped at the rate
     p_eff = 1 − t/65536. A rate strictly between 0 and 1 stays so: it is rounded to one of 1/65536, ..., 65535/65536,
@@ -65,7 +65,7 @@ def keep_mask(
     generator: Generator | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    r"""Random mask M of independent elements with P(M_i = 1) = t_i/65536 exactly.
+    r"""Draw a mask M of independent elements with P(M_i = 1) = t_i/65536 exactly.
 
     Every element reads its own 16 bits of a 64-bit random word (8 bits where t is a multiple of 256, which decide
     just as exactly), so a mask costs one draw for four or eight elements. Bits are read in the order of the elements:
@@ -116,12 +116,12 @@ def keep_mask(
 def _bits(
     shape: Sequence[int], dtype: torch.dtype, generator: Generator | None, device: torch.device | str | None
 ) -> Tensor:
-    """Uniform integers over all of `dtype`, several of them read from each 64-bit draw."""
+    """Draw uniform integers over all of `dtype`, several from each 64-bit word."""
     size = math.prod(shape)
     words = random_words(-(-size * dtype.itemsize // 8), generator, device)
     return words.view(dtype)[:size].view(tuple(shape))
 
 
 def random_words(count: int, generator: Generator | None, device: torch.device | str | None) -> Tensor:
-    """Uniform 64-bit integers: torch draws one in the time in which it draws two bytes."""
+    """Draw uniform 64-bit integers: torch draws one in the time in which it draws two bytes."""
     return torch.empty(count, dtype=torch.int64, device=device).random_(-(2**63), None, generator=generator)

@@ -1,4 +1,4 @@
-"""Which elements stay: masks drawn as a whole, from as few random bits as the rate needs."""
+"""Bernoulli masks drawn as a whole, from as few random bits as the rate needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOWEST_BITS = 0x0101010101010101
 
 
 def whole_mask(shape: Sequence[int], keep_threshold: int, *, generator: Generator | None = None) -> Tensor:
-    r"""Random mask M of independent elements on CPU with P(M_i = 1) = q = t/65536.
+    r"""Draw a mask M of independent elements on CPU with P(M_i = 1) = q = t/65536.
 
     What `keep_mask` draws, in a fraction of its time, but as a whole: rows drawn in parts are other rows. Two stages
     multiply to q, the first with few binary digits and the second close to 1:

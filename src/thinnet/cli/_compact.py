@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from json import loads
 from pathlib import Path
 from typing import Any
 
 from thinnet.cli._errors import writing
 from thinnet.cli._model import beside, check_model, load_model
 from thinnet.cli._write import check_place, to_stdout
-
-CARD = "model.json"
 
 
 def compact_model(folder: Path, out: Path | None, *, json: bool) -> None:
@@ -24,11 +21,11 @@ def compact_model(folder: Path, out: Path | None, *, json: bool) -> None:
     tabular.check_destination(place)
     check_place(place)
     model = load_model(folder)
-    before = size_of(folder)
+    before = tabular.size_of(folder)
     small, report = model.compact()
     with writing(place):
         small.save(place)
-    after = size_of(place)
+    after = tabular.size_of(place)
     if json:
         to_stdout(
             to_json({"model": str(folder), "out": str(place), **described(report), "bytes": [before, after]}) + "\n"
@@ -36,12 +33,6 @@ def compact_model(folder: Path, out: Path | None, *, json: bool) -> None:
         return
     print(report)
     print(f"model: {place}, {after / 1e6:.2f} MB where {folder} has {before / 1e6:.2f} MB")
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files of a model; others that lie in its folder do not count."""
-    card = folder / CARD
-    return card.stat().st_size + sum(int(file["size"]) for file in loads(card.read_bytes())["files"].values())
 
 
 def described(report: Any) -> dict[str, Any]:

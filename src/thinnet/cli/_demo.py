@@ -15,7 +15,7 @@ from thinnet.cli._write import write_table
 ROWS = 100
 """Training rows: few, so that a network without regularization overfits."""
 SECONDS = 40.0
-SETTINGS = {"time_limit": SECONDS, "n_bins": 0, "n_waves": 0}
+SETTINGS = {"time_limit": SECONDS, "n_bins": 0, "n_frequencies": 0}
 """Parameters of the estimator; grey values from 0 to 16 need no encoding, and the first layer is narrower without."""
 
 

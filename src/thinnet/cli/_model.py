@@ -1,4 +1,4 @@
-"""Saved models that commands are given."""
+"""Loading of the saved model that a command is given."""
 
 from __future__ import annotations
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from thinnet.cli._column_names import check_columns
 from thinnet.cli._errors import InputError
@@ -25,16 +22,17 @@ def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) ->
     check_model(folder)
     frame = read_table(table)
 
-    from thinnet import tabular
-    from thinnet.cli._json import to_json
+    from thinnet.tabular import read_model
 
-    model = tabular.load(folder)
-    names = list(getattr(model, "feature_names_in_", frame.columns))
+    model = read_model(folder)
+    names = model.schema.names if model.schema.labels == "text" else list(frame.columns)
     check_columns(frame, names, table)
-    predictions = predict(model, frame[names])
+    predictions = model.table(frame[names])
     if out is not None:
         write_table(predictions, out)
     if json:
+        from thinnet.cli._json import to_json
+
         found = {"model": str(folder), "out": None if out is None else str(out), "rows": len(predictions)}
         rows = {} if out is not None else {"predictions": predictions.to_dict("records")}
         to_stdout(to_json(found | rows) + "\n")
@@ -42,16 +40,6 @@ def predict_table(folder: Path, table: Path, out: Path | None, *, json: bool) ->
         to_stdout(predictions.to_csv(index=False))
     else:
         print(f"{len(predictions):,} predictions: {out}")
-
-
-def predict(model: Any, x: pd.DataFrame) -> pd.DataFrame:
-    """One row a row: the prediction, then the probability of each class or the standard deviation."""
-    if not hasattr(model, "classes_"):
-        mean, std = model.predict(x, return_std=True)
-        return pd.DataFrame({OURS: mean, "std": std})
-    probabilities = pd.DataFrame(model.predict_proba(x), columns=[f"p_{label}" for label in model.classes_])
-    probabilities.insert(0, OURS, model.classes_[probabilities.to_numpy().argmax(1)])
-    return probabilities
 
 
 def is_table_of_predictions(path: Path) -> bool:

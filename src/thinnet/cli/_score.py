@@ -1,4 +1,4 @@
-"""How good predictions are on a table whose answers are known."""
+"""Scores of predictions on a table with known targets."""
 
 from __future__ import annotations
 

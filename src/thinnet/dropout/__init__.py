@@ -1,4 +1,4 @@
-"""Dropout layers with torch's signatures that draw their masks cheaply."""
+"""Dropout layers with torch's signatures and masks from a few random bits an element."""
 
 from thinnet.dropout._alpha import AlphaDropout
 from thinnet.dropout._attention import AttentionDropout

@@ -14,7 +14,7 @@ ALPHA = -1.7580993408473766
 
 
 class AlphaDropout(DropoutLayer):
-    r"""Sets elements to what SELU saturates at, α', and rescales so that mean 0 and variance 1 stay so.
+    r"""Sets elements to SELU's saturation value α' with probability p, and rescales to keep mean 0 and variance 1.
 
     $$y = a\,(M \circ x + \alpha' (1 - M)) + b, \qquad
       a = \bigl(q + \alpha'^2 q (1 - q)\bigr)^{-1/2}, \quad b = -a\,\alpha' (1 - q), \quad q = 1 - p$$

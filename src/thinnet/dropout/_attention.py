@@ -1,4 +1,4 @@
-"""Dropout of attention."""
+"""Dropout of attention weights and of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thinnet.dropout._noise import Noise
 
 
 class AttentionDropout(DropoutLayer):
-    r"""Dropout of attention weights or of whole keys, with what is left divided by 1 − p or normalized anew.
+    r"""Drops attention weights or whole keys with probability p; the others are divided by 1 − p or normalized again.
 
     $$y_{ij} = \frac{M_{ij}\, x_{ij}}{1 - p} \qquad\text{or}\qquad
       y_{ij} = \frac{M_{ij}\, x_{ij}}{\sum_k M_{ik}\, x_{ik}} \sum_k x_{ik}$$

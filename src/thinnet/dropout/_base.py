@@ -1,4 +1,4 @@
-"""What every dropout layer is."""
+"""Base class of dropout layers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from thinnet.dropout._noise import Noise
 
 
 class DropoutLayer(nn.Module, ABC):
-    """A module that perturbs its input at random while training, keeps its expectation, and is the identity in eval.
+    """Base class of modules that perturb their input at random in training and are the identity in eval mode.
 
-    A layer says in `perturb` what it does with a `Noise`; everything else stands here.
+    They keep the input's expectation. A subclass implements `perturb`, which takes its random numbers from a `Noise`.
 
     Args:
         p: probability of dropping, in [0, 1].
@@ -34,10 +34,10 @@ class DropoutLayer(nn.Module, ABC):
 
     @abstractmethod
     def perturb(self, x: Tensor, noise: Noise) -> Tensor:
-        """The input with this noise on it, for p > 0."""
+        """Apply the noise to the input, for p > 0."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The perturbed input in training, the input itself in eval mode."""
+        """Perturb the input in training; return it as it is in eval mode."""
         if not isinstance(x, Tensor):
             raise TypeError(f"{type(self).__name__}: the input must be a tensor, got {type(x).__name__}.")
         if not x.is_floating_point() and not x.is_complex():
@@ -50,7 +50,7 @@ class DropoutLayer(nn.Module, ABC):
         return self.perturb(x, Noise(self.generator))
 
     def drops(self) -> bool:
-        """Whether the rate is above zero."""
+        """Return whether the rate is above zero."""
         return self.p != 0
 
     def extra_repr(self) -> str:

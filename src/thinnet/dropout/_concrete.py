@@ -1,4 +1,4 @@
-"""Dropout that learns its rate."""
+"""Concrete dropout: dropout whose rate is learned."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def relaxed_keep(u: Tensor, logit: Tensor, temperature: float) -> Tensor:
-    """1 − z for the concrete relaxation z = σ((θ + logit u)/t) of a Bernoulli variable of rate σ(θ), u uniform."""
+    """Compute 1 − z, z = σ((θ + logit u)/t) the concrete relaxation of a Bernoulli variable of rate σ(θ), u uniform."""
     return torch.sigmoid((logit + torch.logit(u)) / -temperature)
 
 
 def rate_divergence(logit: Tensor) -> Tensor:
-    """KL(Bernoulli(p) ‖ Bernoulli(1/2)) = log 2 − H(p) for p = σ(θ), in nats."""
+    """Compute KL(Bernoulli(p) ‖ Bernoulli(1/2)) = log 2 − H(p) for p = σ(θ), in nats."""
     p, q = torch.sigmoid(logit), torch.sigmoid(-logit)
     return math.log(2) + p * F.logsigmoid(logit) + q * F.logsigmoid(-logit)
 
@@ -122,7 +122,7 @@ class ConcreteDropout(DropoutLayer):
             self.logit = nn.Parameter(torch.tensor(logit))
 
     def drops(self) -> bool:
-        """Whether the rate is above zero: always, and without reading it back from the device."""
+        """Return whether the rate is above zero: always, and without reading it back from the device."""
         return True
 
     def perturb(self, x: Tensor, noise: Noise) -> Tensor:
@@ -160,7 +160,7 @@ class ConcreteDropout(DropoutLayer):
 
 
 def concrete_cost(model: nn.Module, examples: int) -> Tensor:
-    r"""The regularizer of all learned rates of a model, to be added to a mean loss per example.
+    r"""Sum the regularizers of all learned rates of a model, to be added to a mean loss per example.
 
     $$\frac 1 N \sum_{\text{layers}} \Bigl( K\,(\log 2 - H(p)) + \frac s 2\,\frac{\lVert W \rVert^2}{1 - p} \Bigr)$$
 

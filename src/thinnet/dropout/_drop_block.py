@@ -1,4 +1,4 @@
-"""Dropout of blocks of a feature map."""
+"""DropBlock: dropout of square blocks of a feature map."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class DropBlock2d(DropoutLayer):
 
 
 def block_decay(p: float, height: int, width: int, h: int, w: int) -> float:
-    """The u = −log(1 − γ) for which blocks of h × w drop a share p of a map: Σ_i e^{−u n_i} = HW (1 − p)."""
+    """Solve for the u = −log(1 − γ) at which blocks of h × w drop a share p of a map: Σ_i e^{−u n_i} = HW (1 − p)."""
     if p == 1:
         return math.inf
     lines = list(_units_under(height, h)), list(_units_under(width, w))

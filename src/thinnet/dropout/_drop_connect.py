@@ -1,4 +1,4 @@
-"""Dropout of single connections: a rule of a plan, as it acts on weights."""
+"""DropConnect: dropout of single weights, as a rule of a plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout of a whole branch of a residual network."""
+"""Stochastic depth: dropout of whole residual branches."""
 
 from __future__ import annotations
 

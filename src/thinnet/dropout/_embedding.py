@@ -1,4 +1,4 @@
-"""Dropout of whole words."""
+"""Embedding dropout: dropout of whole words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from thinnet.dropout._noise import Noise
 
 
 class EmbeddingDropout(nn.Embedding, DropoutLayer):
-    r"""An embedding that drops words: every occurrence of a word in the batch is zero, or none is.
+    r"""Embedding that zeroes words with probability p: all occurrences of a word in the batch, or none.
 
     $$y_{\cdot} = \frac{M_{w(\cdot)}\, E_{w(\cdot)}}{1 - p}, \qquad M_w \sim \mathrm{Bernoulli}(1 - p)$$
 
@@ -73,7 +73,7 @@ class EmbeddingDropout(nn.Embedding, DropoutLayer):
         return apply_mask(super().forward(x), kept[x].unsqueeze(-1), threshold(self.p))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The embedded words, some dropped in training."""
+        """Look the words up; in training some are dropped."""
         if not self.training or not self.drops():
             return super().forward(x)
         return self.perturb(x, Noise(self.generator))

@@ -1,4 +1,4 @@
-"""Dropout by multiplicative normal noise."""
+"""Gaussian dropout: multiplicative normal noise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.dropout._noise import Noise
 
 
 class GaussianDropout(DropoutLayer):
-    r"""Multiplies each element by a normal number of the mean and the variance that dropout's factor has.
+    r"""Multiplies each element by normal noise of the mean and variance of dropout's factor.
 
     $$y = \xi \circ x, \qquad \xi_i \sim \mathcal N\Bigl(1, \frac{p}{1 - p}\Bigr)$$
 

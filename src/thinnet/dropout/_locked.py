@@ -1,4 +1,4 @@
-"""Dropout with one mask over time."""
+"""Variational (locked) dropout: one mask for all time steps."""
 
 from __future__ import annotations
 

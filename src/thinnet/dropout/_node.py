@@ -1,4 +1,4 @@
-"""Dropout of whole nodes."""
+"""Dropout of whole neurons for all rows of a minibatch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from thinnet.dropout._noise import Noise
 
 
 class NodeDropout(DropoutLayer):
-    r"""Removes nodes from the whole minibatch, or from one group of its rows, and divides the others by 1 − p.
+    r"""Removes neurons for the whole minibatch, or for one group of its rows, and divides the others by 1 − p.
 
     $$y_{rj} = \frac{M_{g(r)\,j}\, x_{rj}}{1 - p}$$
 

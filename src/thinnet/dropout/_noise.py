@@ -1,4 +1,4 @@
-"""Where a dropout layer's random numbers come from."""
+"""The random numbers of dropout layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from thinnet._random import LEVELS, keep_mask, threshold
 
 
 class Noise:
-    """Random numbers of a layer's call, from one generator.
+    """Source of the random numbers of a layer's call.
 
     A layer asks for what it needs by shape, the rows of its input first, and knows no generator: so the same layer can
     be given the noise of a sample that stays the same however the rows are cut into batches.
@@ -30,13 +30,13 @@ class Noise:
         return {} if self.generator is None else {"generator": self.generator}
 
     def keep(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
-        """A bool mask of independent elements, False with probability p (rounded as `threshold` says)."""
+        """Draw a bool mask of independent elements, False with probability p (rounded to a multiple of 1/65536)."""
         if self.generator is None and (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()):
             return torch.rand(tuple(shape), dtype=torch.float32, device=device) < threshold(p) / LEVELS
         return keep_mask(shape, threshold(p), generator=self.generator, device=device)
 
     def keep_nodes(self, groups: int, n: int, p: float, device: torch.device) -> Tensor:
-        """Bool masks (groups, n) of the node sets of `node_sets`."""
+        """Draw the sets of `thinning.node_sets` as bool masks (groups, n)."""
         # what node_sets draws, with no number read back from the device and no shape that depends on one
         share = n * (1 - p)
         k: int | Tensor = math.floor(share)
@@ -48,13 +48,13 @@ class Noise:
         return (rank - start) % n < k
 
     def keep_shared(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
-        """A mask as of `keep` that all rows have in common, such as one of the words of a vocabulary."""
+        """Draw a mask as `keep` does that all rows have in common, such as one of the words of a vocabulary."""
         return self.keep(shape, p, device)
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Independent standard normal elements."""
+        """Draw independent standard normal elements."""
         return torch.randn(tuple(shape), dtype=dtype, device=device, **self._source())
 
     def uniform(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Independent elements, uniform in [0, 1)."""
+        """Draw independent elements, uniform in [0, 1)."""
         return torch.rand(tuple(shape), dtype=dtype, device=device, **self._source())

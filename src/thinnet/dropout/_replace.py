@@ -1,4 +1,4 @@
-"""torch's dropout layers turned into thinnet's."""
+"""Replacement of torch's dropout layers by thinnet's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OURS: dict[type[nn.Module], Callable[..., DropoutLayer]] = {
 
 
 def replace_dropout_(model: nn.Module, *, generator: Generator | None = None) -> nn.Module:
-    """Turns every dropout layer of torch in a model into thinnet's, in place.
+    """Replace every dropout layer of torch in a model by thinnet's, in place.
 
     `Dropout` becomes `tn.Dropout`, `Dropout1d` to `Dropout3d` become `tn.ChannelDropout`, `AlphaDropout` and
     `FeatureAlphaDropout` become `tn.AlphaDropout`. Each layer stays the same object, of another class: its settings,

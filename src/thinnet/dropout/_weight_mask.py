@@ -1,4 +1,4 @@
-"""A mask over one weight of a module, on it while the module runs."""
+"""Forward hooks that mask a weight of a module while it runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from thinnet.dropout._noise import Noise
 
 
 class WeightMask:
-    """What `DropConnect` is on one weight: M ∘ W / (1 − p) stands in the place of W whenever the module runs.
+    """Pair of forward hooks that put M ∘ W / (1 − p) in the place of one weight W while its module runs (DropConnect).
 
     A pair of forward hooks. The masked weight shadows the parameter as a plain attribute, so that whatever the module's
     forward reads is masked and autograd finds its way to the parameter; the parameter itself stays where it is. In a
@@ -131,7 +131,7 @@ class WeightMask:
 
 
 def weight_masks(model: nn.Module) -> dict[str, WeightMask]:
-    """The masks on a model's weights by the weights' names, each once.
+    """Return the masks on a model's weights by the names of the weights, each once.
 
     Example:
         >>> import torch, thinnet as tn
@@ -153,7 +153,7 @@ def _masks(model: nn.Module) -> Iterator[tuple[str, WeightMask]]:
 
 
 def _reread(owner: nn.Module) -> None:
-    """Recurrent layers keep a list of their weights, and move them on a device when they find another one."""
+    """Refresh the list of weights that a recurrent layer keeps."""
     if isinstance(owner, nn.RNNBase):
         flat = [getattr(owner, name, None) for name in owner._flat_weights_names]
         owner._flat_weights = flat

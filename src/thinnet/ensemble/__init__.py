@@ -1,4 +1,4 @@
-"""Many predictions made one: sampling, uncertainty, calibration and selection."""
+"""Ensembles of predictions: Monte Carlo dropout, uncertainty, calibration, temperature scaling and greedy selection."""
 
 from thinnet.ensemble._calibration import calibration
 from thinnet.ensemble._caruana2004_greedy import greedy_selection

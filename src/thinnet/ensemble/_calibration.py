@@ -1,4 +1,4 @@
-"""Predictions held against what happened."""
+"""Calibration of predicted probabilities and predictive distributions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def calibration(
     bins: int = 15,
     levels: Sequence[float] = (0.5, 0.8, 0.9, 0.95, 0.99),
 ) -> Reliability | Coverage:
-    r"""Whether predictions are as sure as they are right: their calibration error, log loss, Brier score or coverage.
+    r"""Measure calibration: a `Reliability` for probabilities, a `Coverage` for predictive distributions of numbers.
 
     Probabilities are judged by their mean over the samples, and give a `Reliability`; numbers are judged by their
     predictive distributions, and give a `Coverage`. Both have a `figure()`. `Predictions.temperature` and `tempered`

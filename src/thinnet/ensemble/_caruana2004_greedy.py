@@ -31,7 +31,7 @@ def greedy_selection(
     fraction: float = 0.5,
     seed: int = 0,
 ) -> Floats:
-    r"""Weights of an ensemble grown one member at a time, each time by the member that lowers its loss the most.
+    r"""Select ensemble weights greedily with replacement: each round adds the member that lowers the loss the most.
 
     With S the sum of the members chosen so far, round r adds the member (one may be chosen many times)
 

@@ -1,4 +1,4 @@
-"""Whether intervals hold as many targets as they say."""
+"""Coverage of central prediction intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from thinnet.ensemble._likelihood import mixture_log_density, noise_for
 
 @dataclass(frozen=True)
 class Coverage:
-    r"""How predictive distributions of numbers compare with the targets; it prints as text.
+    r"""Coverage, log likelihood and sharpness of predictive distributions of numbers; it prints as text.
 
     The predictive distribution of a target is the mixture of S normal distributions about the samples, with the
     standard deviation σ of the noise. Its central interval of level q holds y where |2 F(y) − 1| <= q, with F its
@@ -44,7 +44,7 @@ class Coverage:
     pit: Tensor = field(repr=False, compare=False)
 
     def figure(self) -> Any:
-        """The part of the targets inside of central intervals, against their level.
+        """Plot the share of the targets inside of central intervals against the level.
 
         Returns:
             A plotly figure; `.show()` opens it, `.write_html("calibration.html")` keeps it.
@@ -86,7 +86,7 @@ class Coverage:
 
 
 def coverage_of(samples: Tensor, y: Tensor, noise_std: float | Tensor, levels: Sequence[float]) -> Coverage:
-    """Judge samples (S, B, ...) by targets (B, ...), which are checked already."""
+    """Compute the coverage of samples (S, B, ...) for targets (B, ...), which are checked already."""
     samples, y = samples.detach().double(), y.detach().double()
     sigma = noise_for(samples, noise_std, "calibration").broadcast_to(samples.shape)
     error = y - samples
@@ -109,7 +109,7 @@ def coverage_of(samples: Tensor, y: Tensor, noise_std: float | Tensor, levels: S
 
 
 def _coverage(pit: Tensor, levels: Sequence[float]) -> tuple[float, ...]:
-    """The part of the targets in central intervals of these levels."""
+    """Compute the share of the targets in central intervals of these levels."""
     depth = (2 * pit - 1).abs()
     # to rounding: a level that only just holds a target holds it
     return tuple(float((depth <= q + 1e-12).double().mean()) for q in levels)

@@ -1,4 +1,4 @@
-"""The frame that the figures of calibration share."""
+"""Axes shared by the figures of calibration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INK, OURS = "#6b7280", "#2563eb"
 
 
 def figure_of(title: str, x: str, y: str) -> Any:
-    """A unit square of plotly, with the diagonal on which what was said is what happens.
+    """Make plotly axes over the unit square, with the diagonal of perfect calibration.
 
     Raises:
         ModuleNotFoundError: without plotly.

@@ -1,4 +1,4 @@
-"""Dropout that is called as a function, drawn from a sample's noise."""
+"""Functional dropout (`F.dropout`, attention, recurrent layers) drawn from a sample's noise."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ RECURRENT = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
 
 
 class SampledFunctions(TorchFunctionMode):
-    """While entered, functions of torch that drop elements draw from `noise`.
+    """Torch function mode in which functions that drop elements draw from `noise`.
 
     Whether a call drops, and at which rate, is what it would be in training: the layers of torch are in training mode
     anyway, and what a module calls with `training=self.training` or `dropout_p=p if self.training else 0`, `learn`
@@ -184,7 +184,7 @@ class SampledFunctions(TorchFunctionMode):
 
 
 class _FromNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """While entered, the coins that torch's own operations toss come from `noise`."""
+    """Torch dispatch mode in which the dropout masks of torch's own operations come from `noise`."""
 
     def __init__(self, noise: Noise) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -205,7 +205,7 @@ class _FromNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _recurrent(func: Callable[..., Any], args: tuple[Any, ...], noise: Noise) -> Any:
-    """LSTM, GRU or RNN layer by layer, with dropout between the layers.
+    """Run an LSTM, GRU or RNN layer by layer, with dropout between the layers.
 
     The arguments are those of torch.lstm: input, [batch_sizes of a packed one,] state, weights, bias, layers, dropout,
     train, bidirectional, [batch_first].

@@ -1,4 +1,4 @@
-"""Masks and numbers by their position in a sequence that a key names."""
+"""Counter-based masks and uniform numbers: a hash of a key and a position."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CACHED = 1 << 15
 
 
 def hashed_words(keys_K: NDArray[np.uint64], first: int, count: int, device: torch.device) -> Tensor:
-    """Words `first` to `first + count` of each key's sequence, of shape (K, count)."""
+    """Compute the words `first` to `first + count` of each key's sequence, of shape (K, count)."""
     keys = torch.from_numpy(keys_K.view(np.int64)).to(device)
     return splitmix64_(keys[:, None] + torch.arange(first, first + count, device=device))
 
 
 def hashed_mask(keys_K: NDArray[np.uint64], first: int, count: int, t: int, device: torch.device) -> Tensor:
-    """Masks (K, count) with P(1) = t/65536: each element reads its own 8 or 16 bits of a word."""
+    """Compute masks (K, count) with P(1) = t/65536, each element from its own 8 or 16 bits of a word."""
     if t in (0, LEVELS):
         return torch.full((len(keys_K), count), t == LEVELS, device=device)
     # 8 bits decide just as exactly where they can
@@ -64,6 +64,6 @@ def _multiplied(size: int) -> NDArray[np.uint64]:
 
 
 def unit(words: Tensor, dtype: torch.dtype) -> Tensor:
-    """Words as numbers in [0, 1), with as many bits as the type can hold in front of every one."""
+    """Convert words to numbers in [0, 1) with as many bits as the type resolves."""
     bits = 1 - round(math.log2(torch.finfo(dtype).eps))
     return ((words >> (64 - bits)) & ((1 << bits) - 1)).to(dtype).mul_(2.0**-bits)

@@ -1,4 +1,4 @@
-"""The best recalibration of probabilities that keeps their order."""
+"""Isotonic regression: the best recalibration of probabilities that keeps their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 def isotonic(p: Floats, y: Floats) -> Floats:
-    r"""The nondecreasing function of p nearest to y, at each p: $\arg\min_f \sum_i (f(p_i) - y_i)^2$.
+    r"""Fit the nondecreasing function of p nearest to y: $\arg\min_f \sum_i (f(p_i) - y_i)^2$.
 
     Neighbours that violate the order are pooled until none does; equal p get equal values.
 

@@ -1,4 +1,4 @@
-"""How likely the targets are under an ensemble of predictions."""
+"""Likelihoods of targets under mixtures of predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def mixture_log_density(samples: Tensor, y: Tensor, noise_std: float | Tensor) -> Tensor:
-    r"""Log density of targets under the mixture of a normal distribution about each sample.
+    r"""Compute the log density of targets under the mixture of a normal distribution about each sample.
 
     $$\log \frac 1 S \sum_s \mathcal N(y \mid f_s, \sigma^2)
       = \operatorname{logsumexp}_s \Bigl(-\frac{(y - f_s)^2}{2 \sigma^2} - \log \sigma\Bigr) - \log S
@@ -36,7 +36,7 @@ def mixture_log_density(samples: Tensor, y: Tensor, noise_std: float | Tensor) -
 
 
 def noise_for(samples: Tensor, noise_std: float | Tensor, who: str) -> Tensor:
-    """The standard deviations of the noise, checked: >= 0, in a shape that broadcasts to the samples."""
+    """Check the standard deviations of the noise: >= 0, in a shape that broadcasts to the samples."""
     sigma = torch.as_tensor(noise_std, dtype=torch.float64, device=samples.device)
     if not bool((sigma >= 0).all()) or not bool(sigma.isfinite().all()):
         worst = sigma[~((sigma >= 0) & sigma.isfinite())].flatten()[0]
@@ -53,7 +53,7 @@ def noise_for(samples: Tensor, noise_std: float | Tensor, who: str) -> Tensor:
 
 
 def mixture_log_probability(p: Tensor, y: Tensor, *, classes: bool) -> Tensor:
-    r"""The log of the mean probability of what happened: log (1/S) Σ_s p_s(y).
+    r"""Compute the log of the mean probability of the targets: log (1/S) Σ_s p_s(y).
 
     Args:
         p: samples of probabilities, (S, B, ..., C) of classes or (S, B, ...) of events.

@@ -1,4 +1,4 @@
-"""Many predictions from one network with dropout."""
+"""Monte Carlo dropout."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mc_predict(
     activation: OutputActivation | None = None,
     grad: bool = False,
 ) -> Predictions:
-    r"""Predictions of `samples` networks that dropout makes out of one (MC dropout).
+    r"""Predict with Monte Carlo dropout: the outputs of `samples` networks with masks drawn at random.
 
     Sample s of a seed is one network: its masks depend on the seed, the sample, the layer, the call and the row, and on
     nothing else. So predictions do not depend on how rows are batched, nor on how many samples there are, to rounding.

@@ -1,4 +1,4 @@
-"""Noise whose numbers depend on a seed, a sample, a layer, a call and a row, and on nothing else."""
+"""Counter-based noise: a function of seed, sample, layer, call and row alone, whatever the batches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
 
 @dataclass(frozen=True)
 class Block:
-    """What one forward pass predicts, its rows in this order: samples × rows.
+    """Samples and rows of one forward pass, in the order samples × rows.
 
     Args:
         samples: which.
@@ -34,7 +34,7 @@ class Block:
 
 
 class Source:
-    """Where all numbers of all samples come from.
+    """Source of the random numbers of all samples.
 
     Args:
         seed: any integer >= 0, or None for one from the operating system.
@@ -69,17 +69,17 @@ class Source:
         self.asked = []
 
     def keys(self, stream: np.uint64) -> NDArray[np.uint64]:
-        """Keys of the samples predicted now for a stream of numbers, of shape (K,)."""
+        """Return the keys of the samples predicted now for a stream of numbers, of shape (K,)."""
         samples = self.block.samples
         return self.keys_S[samples.start : samples.stop] + stream
 
     def seed(self, sample: int) -> int:
-        """A seed of a sample's own for torch's generators."""
+        """Return the seed of a sample for torch's generators."""
         return int(self.keys_S[sample] >> np.uint64(1))
 
 
 class SampleNoise(Noise):
-    """The noise of one layer.
+    """Noise of one layer.
 
     A request is one of four kinds. Its first dimension is the rows of the forward pass (or a multiple: rows that were
     split further, such as by heads): each row has its own numbers. It is 1, or `keep_shared`: all rows of a sample
@@ -98,20 +98,20 @@ class SampleNoise(Noise):
         self.index = index
 
     def keep(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
-        """A bool mask of independent elements, False with probability p (rounded as `threshold` says)."""
+        """Draw a bool mask of independent elements, False with probability p (rounded to a multiple of 1/65536)."""
         return self.keep_below(shape, threshold(p), device)
 
     def keep_shared(self, shape: Sequence[int], p: float, device: torch.device) -> Tensor:
-        """A mask as of `keep` that all rows of a sample have in common."""
+        """Draw a mask as `keep` does that all rows of a sample have in common."""
         return self.keep_below(shape, threshold(p), device, shared=True)
 
     def keep_below(self, shape: Sequence[int], t: int, device: torch.device, *, shared: bool = False) -> Tensor:
-        """A mask as of `keep` or `keep_shared` for a keep threshold t, as `threshold` gives it."""
+        """Draw a mask as `keep` or `keep_shared` does for a keep threshold t, as `threshold` gives it."""
         keys_K = self._keys(math.prod(shape))
         return self._arrange(shape, lambda first, count: hashed_mask(keys_K, first, count, t, device), shared=shared)
 
     def keep_nodes(self, groups: int, n: int, p: float, device: torch.device) -> Tensor:
-        """Bool masks (groups, n): one node set for each sample, which all groups share where there is one sample."""
+        """Draw bool masks (groups, n): one node set a sample, which all groups share where there is one sample."""
         keys_K = self._keys(n)
         self.source.asked.append((self.index, (0, n)))
         if groups != len(keys_K) != 1:
@@ -124,7 +124,7 @@ class SampleNoise(Noise):
         return kept.expand(groups, n)
 
     def normal(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Independent standard normal elements."""
+        """Draw independent standard normal elements."""
         fine = torch.promote_types(dtype, torch.float32)
         keys_K = self._keys(math.prod(shape))
 
@@ -138,7 +138,7 @@ class SampleNoise(Noise):
         return self._arrange(shape, make).to(dtype)
 
     def uniform(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Independent elements, uniform in [0, 1)."""
+        """Draw independent elements, uniform in [0, 1)."""
         keys_K = self._keys(math.prod(shape))
         return self._arrange(shape, lambda first, count: unit(hashed_words(keys_K, first, count, device), dtype))
 

@@ -1,4 +1,4 @@
-"""The forward passes of a prediction: as few as there can be."""
+"""Batching of the forward passes of a prediction over samples and rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Outputs = Iterator[tuple[int, Tensor]]
 
 
 class Passes:
-    """The forward passes of one prediction.
+    """Plan and run the forward passes of one prediction.
 
     Args:
         model: randomized.
@@ -43,7 +43,7 @@ class Passes:
         self.asked: object = None
 
     def together(self, samples: int, batch_size: int | None) -> Outputs:
-        """In forward passes of the size that is fastest, where the model allows it."""
+        """Run the samples in forward passes of the size that is fastest, where the model allows it."""
         last = samples - 1
         first, drew = self._first(Block(range(last, samples), self._all(), whole=True))
         plan = None if drew else self._fastest(samples, first, batch_size)
@@ -54,7 +54,7 @@ class Passes:
         yield last, first[None]
 
     def split(self, samples: int, size: int) -> Outputs:
-        """With no more than `size` rows in a forward pass."""
+        """Run the samples with no more than `size` rows in a forward pass."""
         parts = self._parts(size)
         length = len(parts[0])
         # another number of rows, across the border of two parts

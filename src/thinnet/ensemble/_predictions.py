@@ -1,4 +1,4 @@
-"""Many predictions for the same inputs, and what they say together."""
+"""Samples of predictions for the same inputs: their mean, spread, entropies and likelihood."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.ensemble._temperature_scaling import fitted_temperature, tempered
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    r"""S predictions for each of B inputs.
+    r"""Samples of predictions: S for each of B inputs.
 
     Args:
         samples: shape (S, B, ...).
@@ -65,16 +65,16 @@ class Predictions:
 
     @property
     def mean(self) -> Tensor:
-        r"""(1/S) Σ_s samples_s, of shape (B, ...): the prediction of the ensemble."""
+        r"""Mean of the samples, (1/S) Σ_s samples_s, of shape (B, ...): the prediction of the ensemble."""
         return self.samples.mean(0)
 
     @property
     def std(self) -> Tensor:
-        r"""sqrt((1/S) Σ_s (samples_s − mean)²), of shape (B, ...): how far the samples are apart; 0 for one sample."""
+        r"""Standard deviation of the samples, sqrt((1/S) Σ_s (samples_s − mean)²), of shape (B, ...)."""
         return self.samples.std(0, correction=0)
 
     def quantile(self, q: float | Sequence[float] | Tensor) -> Tensor:
-        """Quantiles over the samples, linear between neighbours.
+        """Compute quantiles over the samples, interpolated linearly.
 
         Args:
             q: one level or several, in [0, 1].
@@ -118,7 +118,7 @@ class Predictions:
 
     @property
     def mutual_information(self) -> Tensor:
-        r"""H(p̄) − (1/S) Σ_s H(p_s), in nats: the part of the uncertainty that is disagreement between the samples.
+        r"""Mutual information H(p̄) − (1/S) Σ_s H(p_s), in nats: the disagreement between the samples.
 
         What more data could remove, also known as BALD; never negative. Of the shape of `entropy`.
 
@@ -133,7 +133,7 @@ class Predictions:
         return (self.entropy - self._entropy(self.samples).mean(0)).clamp(min=0)
 
     def log_likelihood(self, y: Tensor | ArrayLike, *, noise_std: float | Tensor | None = None) -> Tensor:
-        r"""Log likelihood of the targets under the whole ensemble, each element by itself.
+        r"""Compute the log likelihood of each target under the mixture of the samples.
 
         For probabilities the log of the mean probability of what happened, log (1/S) Σ_s p_s(y). Otherwise the log
         density of a mixture: the target is normal about the output f_s of the network that is right, and each of the S
@@ -179,7 +179,7 @@ class Predictions:
         return mixture_log_probability(self.samples, target, classes=self.probabilities == "classes")
 
     def temperature(self, y: Tensor | ArrayLike) -> float:
-        r"""The T for `tempered` that makes these predictions fit the targets best; over 1 they were too sure.
+        r"""Fit the temperature for `tempered` of the lowest log loss on these targets; over 1 they were overconfident.
 
         $$T = \arg\min_T \; -\sum_i \log \frac 1 S \sum_s q_{si}(y_i), \qquad q_{si}(c) \propto p_{si}(c)^{1/T}$$
 
@@ -213,7 +213,7 @@ class Predictions:
         return fitted_temperature(self.samples, target, classes=kind == "classes")
 
     def tempered(self, t: float) -> Predictions:
-        """Predictions with every sample's p^(1/T), renormalised: T over 1 softens, under 1 sharpens.
+        """Rescale every sample's probabilities to p^(1/T), renormalised: T over 1 softens, under 1 sharpens.
 
         Args:
             t: T > 0, as `temperature` finds it.

@@ -1,4 +1,4 @@
-"""A model that drops in each forward pass what its samples drop, and is otherwise in eval mode."""
+"""Monte Carlo mode of a model: dropout is active and draws from samples' noise, all else is in eval mode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FUSED = (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)
 
 @dataclass
 class Randomized:
-    """How a model draws while `randomized` is entered.
+    """State of a model while `randomized` is entered.
 
     Args:
         source: of all numbers.
@@ -62,7 +62,7 @@ class Randomized:
 
 @contextmanager
 def randomized(model: nn.Module, source: Source) -> Iterator[Randomized]:
-    """While entered, dropout of every kind is active in the model and draws from `source`; all else is in eval mode.
+    """Context in which dropout of every kind is active in a model and draws from `source`; all else is in eval mode.
 
     Raises:
         TypeError: if a module is scripted: its dropout cannot be reached.

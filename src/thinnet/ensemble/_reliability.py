@@ -1,4 +1,4 @@
-"""Whether probabilities are as often right as they say."""
+"""Reliability of predicted probabilities: calibration errors and the decomposition of the Brier score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bin:
-    """Predictions of about the same probability.
+    """Bin of predictions of about the same probability.
 
     Args:
         count: how many.
@@ -34,7 +34,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    r"""How probabilities compare with what happened; it prints as text.
+    r"""Calibration error, log loss and decomposed Brier score of probabilities; it prints as text.
 
     The Brier score is split exactly, without bins (Dimitriadis et al. 2021): with the best order-keeping recalibration
     of each class against the rest,
@@ -69,7 +69,7 @@ class Reliability:
     bins: tuple[Bin, ...] = field(repr=False)
 
     def figure(self) -> Any:
-        """A reliability diagram: how often predictions were right against how probable they were said to be.
+        """Plot a reliability diagram: observed frequency against predicted probability.
 
         Returns:
             A plotly figure; `.show()` opens it, `.write_html("calibration.html")` keeps it.
@@ -105,7 +105,7 @@ class Reliability:
 
 
 def reliability(pred: Predictions, target: NDArray[np.generic], nll: float, bins: int) -> Reliability:
-    """Judge the mean of predictions; targets are checked already, flat like the predictions."""
+    """Compute the reliability of the mean of predictions; targets are checked already, flat like the predictions."""
     p = pred.mean.detach().double().cpu().numpy()
     if pred.probabilities == "classes":
         p = p.reshape(-1, p.shape[-1])

@@ -1,4 +1,4 @@
-"""Targets that predictions are held against."""
+"""Checks of the targets that predictions are compared with."""
 
 from __future__ import annotations
 

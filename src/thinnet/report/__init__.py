@@ -1,4 +1,4 @@
-"""Results in, one HTML page out."""
+"""Reports: the results of a fit, a path or a compaction as one HTML page."""
 
 from thinnet.report._compaction import write_compaction
 from thinnet.report._finding import finding

@@ -1,4 +1,4 @@
-"""One page out of what `compact` did."""
+"""The report of a compaction as one HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page out of results."""
+"""The report of a fit as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page out of a path over strengths."""
+"""The report of a regularization path as one HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page about a path over strengths is made of."""
+"""The results of a regularization path that its report shows."""
 
 from __future__ import annotations
 

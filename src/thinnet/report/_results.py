@@ -1,4 +1,4 @@
-"""What a report is made of: plain numbers, whatever trained the networks."""
+"""The results of a fit that its report shows: plain numbers, whatever trained the networks."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Curve = Callable[[int], float]
 
 
 def curriculum(steps: float, *, gamma: float = 10.0) -> Curve:
-    r"""From no dropout to all of it, fast at first: the task grows harder as training goes.
+    r"""Curriculum dropout: a factor that rises exponentially from 0 towards 1, fast at first.
 
     .. math:: f(t) = 1 - \exp(-\gamma t / T)
 
@@ -32,7 +32,7 @@ def curriculum(steps: float, *, gamma: float = 10.0) -> Curve:
 
 
 def linear_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
-    r"""A straight line from `start` to `end` over the first T steps, and `end` from then on.
+    r"""Linear ramp from `start` to `end` over the first T steps, then constant.
 
     .. math:: f(t) = a + (b - a) \min(t / T, 1)
 
@@ -56,7 +56,7 @@ def linear_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
 
 
 def cosine_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
-    r"""Half a cosine from `start` to `end` over the first T steps, and `end` from then on.
+    r"""Cosine ramp from `start` to `end` over the first T steps, then constant.
 
     .. math:: f(t) = b + \tfrac12 (a - b) (1 + \cos(\pi \min(t / T, 1)))
 
@@ -75,7 +75,7 @@ def cosine_ramp(steps: float, *, start: float = 0.0, end: float = 1.0) -> Curve:
 
 
 def off_after(steps: float) -> Curve:
-    """Dropout for the first T steps, none from then on.
+    """Step function that turns dropout off after T steps (early dropout).
 
     Args:
         steps: T > 0.
@@ -93,7 +93,7 @@ def off_after(steps: float) -> Curve:
 
 
 def on_after(steps: float) -> Curve:
-    """No dropout for the first T steps, all of it from then on.
+    """Step function that turns dropout on after T steps (late dropout).
 
     Args:
         steps: T > 0.

@@ -1,4 +1,4 @@
-"""Dropout rates that change as training goes."""
+"""Schedule of the dropout rates of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thinnet.schedules._curves import Curve
 
 @dataclass(frozen=True)
 class Rate:
-    """One rate: where it is and what it is of its own."""
+    """A dropout rate: its names, the attribute that holds it and its base value."""
 
     names: tuple[str, ...]
     holder: nn.Module | WeightMask
@@ -35,7 +35,7 @@ class Rate:
 
 
 class RateSchedule:
-    r"""Sets every dropout rate of a model to a part of its own, step by step.
+    r"""Scheduler that multiplies every dropout rate of a model by a factor of the number of steps.
 
     .. math:: p(t) = f(t) \cdot p
 
@@ -85,20 +85,20 @@ class RateSchedule:
         self._set()
 
     def step(self) -> None:
-        """One step further: once an iteration, or once an epoch, in the unit that `factor` counts in."""
+        """Advance one step: once an iteration, or once an epoch, in the unit that `factor` counts in."""
         self._step += 1
         self._set()
 
     def rates(self) -> dict[str, float]:
-        """The rates now, by name."""
+        """Return the current rates by name."""
         return {rate.name: float(getattr(rate.holder, rate.attribute)) for rate in self._rates}
 
     def state_dict(self) -> dict[str, Any]:
-        """The steps so far, and every rate of its own."""
+        """Return the number of steps and every base rate."""
         return {"step": self._step, "rates": {rate.name: rate.own for rate in self._rates}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state that `state_dict` returned, and set the rates.
+        """Restore the state that `state_dict` returned, and set the rates.
 
         Raises:
             ValueError: the state is of other layers.

@@ -1,4 +1,4 @@
-"""Many regularized networks of one architecture, trained as one."""
+"""Batched training of many regularized networks of one architecture."""
 
 from thinnet.stack._adam import StackAdam
 from thinnet.stack._layer import Activation

@@ -1,4 +1,4 @@
-"""One layer of all members: product, activation and dropout as a single step of the graph."""
+"""Batched linear layer of all members, fused with activation and dropout into one autograd node."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODULES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu":
 
 
 class Drop(NamedTuple):
-    """Multipliers (k, H, B) of the run of members from `start`: 0 for a dropped unit, 1/(1 − p) for a kept one."""
+    """Dropout multipliers (k, H, B) of the members from `start`: 0 for a dropped unit, 1/(1 − p) for a kept one."""
 
     start: int
     scale: Tensor
@@ -27,7 +27,7 @@ class Drop(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A run of members that see the same inputs: their indices, None for all."""
+    """Consecutive members that see the same inputs: the inputs' indices, None for all."""
 
     members: slice
     inputs: Tensor | None

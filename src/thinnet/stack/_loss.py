@@ -1,4 +1,4 @@
-"""The losses of a stack: one number a member, over the rows that it sees."""
+"""Losses of a stack: one value a member, over its rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def stack_cross_entropy(
     row_weights_KB: Tensor | None = None,
     label_smoothing_K: Tensor | None = None,
 ) -> Tensor:
-    r"""Cross-entropy of every member.
+    r"""Compute the cross-entropy of every member.
 
     `loss_k = Σ_b r_kb [−(1 − s_k) log p_kb(y_b) − s_k mean_c log p_kb(c)] / Σ_b r_kb`, as torch's `label_smoothing`.
 
@@ -40,7 +40,7 @@ def stack_cross_entropy(
 
 
 def stack_squared_error(outputs_KBC: Tensor, target: Tensor, row_weights_KB: Tensor | None = None) -> Tensor:
-    """Mean squared error of every member: `loss_k = Σ_b r_kb mean_c (ŷ_kbc − y_bc)² / Σ_b r_kb`.
+    """Compute the mean squared error of every member: `loss_k = Σ_b r_kb mean_c (ŷ_kbc − y_bc)² / Σ_b r_kb`.
 
     Args:
         outputs_KBC: outputs of a stack.

@@ -1,4 +1,4 @@
-"""Dropout masks for a stack: a hash of (seed, draw, layer, position), so that a member's masks are its own."""
+"""Counter-based dropout masks of a stack: a hash of (seed, draw, layer, position), independent of the other members."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet.stack._layer import Drop
 
 
 def member_bits(seeds_K: Tensor, shape: tuple[int, ...], pool: BufferPool, *, draw: int, layer: int) -> Tensor:
-    """Random words (K, W), int64: 16 bits for every unit of `shape`, in order.
+    """Compute random words (K, W), int64: 16 bits for every unit of `shape`, in order.
 
     Member k's bits depend on `seeds_K[k]`, `draw`, `layer` and the position alone, never on its neighbours.
     """
@@ -39,7 +39,7 @@ def drop_run(
     draw: int,
     layer: int,
 ) -> Drop | None:
-    """The shortest run of members that holds every rate above zero, with its multipliers; None where all are zero.
+    """Draw the multipliers of the shortest run of members that holds every rate above zero; None where all are zero.
 
     A rate is exact to 1/65536.
     """

@@ -1,4 +1,4 @@
-"""The settings of one member of a stack."""
+"""Settings of one member of a stack."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from thinnet.rule import Rule
 
 @dataclass(frozen=True)
 class Member:
-    """What makes one member of a stack differ from the others.
+    """Hyperparameters of one network of a stack.
 
     Args:
         seed: decides its initial weights and all its dropout masks; alike seeds give alike members in any stack.

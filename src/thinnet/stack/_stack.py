@@ -16,7 +16,7 @@ from thinnet.stack._member import Member
 
 
 class Stack(nn.Module):
-    r"""K members of one architecture, each with its own settings, as one network.
+    r"""K multilayer perceptrons of one architecture and different hyperparameters, batched into one module.
 
     Member k computes `W_L f(... f(W_1 x + b_1) ...) + b_L` with its own weights; in training, its own dropout masks
     follow every activation f. A minibatch shared by all members meets all first layers in one matrix product.
@@ -100,7 +100,7 @@ class Stack(nn.Module):
         return f"members={len(self)}, sizes={self.sizes}, activation={self.activation}"
 
     def forward(self, x: Tensor, members: slice = slice(None)) -> Tensor:
-        """The outputs of every member.
+        """Compute the outputs of every member.
 
         Args:
             x: rows (B, D) shared by all members, or (K, B, D) of each member's own.
@@ -154,7 +154,7 @@ class Stack(nn.Module):
         return self._grouped[key]
 
     def keep(self, indices: Sequence[int]) -> None:
-        """Only these members stay, in this order. Training goes on through `StackAdam.keep`, which calls this.
+        """Keep only these members, in this order; during training call `StackAdam.keep`, which calls this.
 
         Raises:
             ValueError: no index, or one that is no member's.
@@ -165,7 +165,7 @@ class Stack(nn.Module):
         self._become([self.members[i] for i in indices], self.seeds[index], [p.data[index] for p in self.parameters()])
 
     def join(self, other: Stack) -> None:
-        """The members of another stack of the same architecture come in, after those that are here.
+        """Append the members of another stack of the same architecture.
 
         Raises:
             ValueError: another architecture.
@@ -185,7 +185,7 @@ class Stack(nn.Module):
             parameter.data, parameter.grad = value, None
 
     def member(self, index: int) -> nn.Sequential:
-        """Member `index` as a plain network: Linear, activation, Dropout where it has one, ..., Linear."""
+        """Convert a member to a plain network: Linear, activation, Dropout where it has one, ..., Linear."""
         settings, activation = self.members[index], MODULES[self.activation]
         layers: list[nn.Module] = [nn.Dropout(settings.input_dropout)] if settings.input_dropout else []
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):

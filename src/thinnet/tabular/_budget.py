@@ -1,4 +1,4 @@
-"""A limit on the time that something may take."""
+"""A time budget."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Budget:
-    """A time limit in seconds, counted from its creation; None is no limit."""
+    """A limit in seconds on the time since its start; None is no limit."""
 
     limit: float | None
     start: float = field(default_factory=time.monotonic)
@@ -24,5 +24,5 @@ class Budget:
         return float("inf") if self.limit is None else self.limit - self.elapsed
 
     def part(self, share: float, *, keep: float = 0.0) -> Budget:
-        """A budget over the next `share` of what is left beyond `keep` seconds."""
+        """Return a budget, from now on, of a share of what is left beyond `keep` seconds."""
         return Budget(None if self.limit is None else max(self.left - keep, 0.0) * share)

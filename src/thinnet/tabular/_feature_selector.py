@@ -1,4 +1,4 @@
-"""What an estimator that chooses columns offers beside predictions: scikit-learn's face of a feature selector."""
+"""Scikit-learn's interface of a feature selector, for estimators that select columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from thinnet.report import PathResults, write_path
 
 if TYPE_CHECKING:
-    from thinnet.tabular.columns._schema import Schema
+    from thinnet.tabular.model._fit_record import FitRecord
+    from thinnet.tabular.model._table_model import TableModel
 
 
 def _chooses(estimator: Any) -> bool:
@@ -32,17 +33,41 @@ class FeatureSelector(SelectorMixin, auto_wrap_output_keys=None):  # type: ignor
     """`get_support`, `transform` and their kind, there with `select_features=True` only.
 
     `transform` gives the chosen columns as they came. What it needs of the estimator is `select_features`,
-    `n_features_in_`, `schema_` and what `report` shows.
+    `n_features_in_`, the fitted model and the record of its fit.
     """
 
-    schema_: Schema
     n_features_in_: int
-    metric_: str
-    target_name_: str
-    facts_: dict[str, str]
-    notes_: list[str]
-    feature_path_: pd.DataFrame
-    feature_strengths_: dict[str, float]
+    model_: TableModel
+    record_: FitRecord
+
+    @property
+    def target_name_(self) -> str:
+        """Name of the target."""
+        return self.record_.target
+
+    @property
+    def facts_(self) -> dict[str, str]:
+        """What was fitted, in words."""
+        return self.record_.facts
+
+    @property
+    def notes_(self) -> list[str]:
+        """What the reader should know."""
+        return self.record_.notes
+
+    @property
+    def feature_path_(self) -> pd.DataFrame:
+        """A row a strength, where columns were chosen."""
+        if self.record_.feature_path is None:
+            raise AttributeError(f"this {type(self).__name__} chose no columns, so it has no feature_path_.")
+        return self.record_.feature_path
+
+    @property
+    def feature_strengths_(self) -> dict[str, float]:
+        """The strength from which on each column is left out, where columns were chosen."""
+        if self.record_.feature_strengths is None:
+            raise AttributeError(f"this {type(self).__name__} chose no columns, so it has no feature_strengths_.")
+        return self.record_.feature_strengths
 
     get_support = available_if(_chooses)(SelectorMixin.get_support)
     get_feature_names_out = available_if(_chooses)(SelectorMixin.get_feature_names_out)
@@ -54,7 +79,7 @@ class FeatureSelector(SelectorMixin, auto_wrap_output_keys=None):  # type: ignor
     def _get_support_mask(self) -> NDArray[np.bool_]:
         check_is_fitted(self)
         mask = np.zeros(self.n_features_in_, dtype=bool)
-        mask[[column.position for column in self.schema_.columns]] = True
+        mask[[column.position for column in self.model_.schema.columns]] = True
         return mask
 
     @available_if(_chooses)  # type: ignore[untyped-decorator]
@@ -64,12 +89,12 @@ class FeatureSelector(SelectorMixin, auto_wrap_output_keys=None):  # type: ignor
         points = self.feature_path_
         return PathResults(
             title=self.target_name_,
-            task="classification" if hasattr(self, "classes_") else "regression",
-            metric=self.metric_,
+            task=self.model_.head.task,
+            metric=self.model_.head.metric,
             facts={name: self.facts_[name] for name in ("rows", "columns", "choosing columns")},
             points=points,
             leaves=self.feature_strengths_,
-            chosen=[column.name for column in self.schema_.columns],
+            chosen=[column.name for column in self.model_.schema.columns],
             strength=float(points.loc[points["chosen"], "strength"].iloc[0]),
             best=float(points.loc[points["best"], "strength"].iloc[0]),
             notes=self.notes_,

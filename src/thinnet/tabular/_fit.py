@@ -80,7 +80,9 @@ def fit_population(
     """
     tell = ProgressReporter(callback, budget, units)
     rng = np.random.default_rng(settings.seed)
-    first = population(settings.n_mixes, rows=len(problem.x_ND), classification=problem.classification, rng=rng)
+    first = population(
+        settings.n_configurations, rows=len(problem.x_ND), classification=problem.classification, rng=rng
+    )
     saved = SavedTrainings.of(checkpoint, problem, settings, first, budget, metadata)
     plan = plan_rounds(problem, settings, first, budget, saved)
     with deferred_interrupt() as interrupt:

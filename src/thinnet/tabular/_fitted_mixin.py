@@ -1,47 +1,71 @@
-"""What a fitted estimator offers beside predictions: its report, its folder, its smaller self, its one file."""
+"""The part of the estimators that forwards to their fitted model: report, folder, compaction, export."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from thinnet.compaction import Exported
+from thinnet.errors import ModelFolderError
 from thinnet.report import Results, write_report
 from thinnet.tabular._feature_selector import FeatureSelector
-from thinnet.tabular.model._compact import compact_estimator
+from thinnet.tabular.model._compact import compact_model
 from thinnet.tabular.model._compacted import CompactedTable
-from thinnet.tabular.model._save_load import read_estimator, write_estimator
-from thinnet.tabular.model.onnx._export import Dates, write_onnx
+from thinnet.tabular.model._save_load import Saved, read_saved, write_model
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from thinnet.compaction import Exported
     from thinnet.report import Curve, Weights
+    from thinnet.tabular.model.onnx._export import Dates
 
 
 class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
-    """The part of the estimators that looks at what a fit has left; predictions are theirs."""
+    """The part of the estimators that offers what a fit has found, beside predictions.
 
-    held_out_score_: float
-    leaderboard_: pd.DataFrame
-    curves_: list[Curve]
-    shown_weights_: list[Weights]
+    Attributes:
+        model_: predicts.
+        record_: of the fit.
+    """
+
+    @property
+    def leaderboard_(self) -> pd.DataFrame:
+        """A row a configuration, best first."""
+        return self.record_.leaderboard
+
+    @property
+    def held_out_score_(self) -> float:
+        """Score of the ensemble on held-out rows."""
+        return self.record_.held_out_score
+
+    @property
+    def curves_(self) -> list[Curve]:
+        """Training curves of the best and the unregularized configuration."""
+        return self.record_.curves
+
+    @property
+    def shown_weights_(self) -> list[Weights]:
+        """Weights of the best and the unregularized configuration."""
+        return self.record_.weights
 
     def results(self) -> Results:
         """What a report shows of this fit."""
         check_is_fitted(self)
+        record, head = self.record_, self.model_.head
         return Results(
-            title=self.target_name_,
-            task="classification" if hasattr(self, "classes_") else "regression",
-            metric=self.metric_,
-            facts={**self.facts_, f"held-out {self.metric_} of the ensemble": f"{self.held_out_score_:.4g}"},
-            leaderboard=self.leaderboard_,
-            curves=self.curves_,
-            weights=self.shown_weights_,
-            notes=self.notes_,
+            title=record.target,
+            task=head.task,
+            metric=head.metric,
+            facts={**record.facts, f"held-out {head.metric} of the ensemble": f"{record.held_out_score:.4g}"},
+            leaderboard=record.leaderboard,
+            curves=record.curves,
+            weights=record.weights,
+            notes=record.notes,
         )
 
     def report(self, path: str | Path) -> Path:
@@ -55,7 +79,11 @@ class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
             ModelFolderError: the place holds something else, or cannot be written.
         """
         check_is_fitted(self)
-        return write_estimator(self, path)
+        params = {name: v for name, v in self.get_params(deep=False).items() if name not in ("callback", "checkpoint")}
+        params["hidden"] = [int(units) for units in params["hidden"]]
+        if isinstance(params["random_state"], np.random.RandomState):
+            params["random_state"] = None  # its state at the time of the fit is gone
+        return write_model(path, self.model_, self.record_, params)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -64,7 +92,23 @@ class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
         Raises:
             ModelFolderError: no model, a damaged one, or one of another kind.
         """
-        return read_estimator(path, cls)
+        saved = read_saved(path)
+        kind = saved.model.head.estimator
+        if kind != cls.__name__:
+            raise ModelFolderError(
+                f"{path} holds a {kind}, not a {cls.__name__}. Load it with {kind}.load, or with thinnet.tabular.load."
+            )
+        return cls.of(saved)
+
+    @classmethod
+    def of(cls, saved: Saved) -> Self:
+        """The estimator around a model that was read."""
+        estimator = cls(**{**saved.params, "hidden": tuple(saved.params["hidden"])})
+        estimator.model_, estimator.record_ = saved.model, saved.record
+        estimator.n_features_in_ = saved.model.schema.width
+        if saved.record.features is not None:
+            estimator.feature_names_in_ = np.array(saved.record.features, dtype=object)
+        return estimator
 
     def compact(self) -> tuple[Self, CompactedTable]:
         r"""The same predictions from smaller networks: dead nodes go, and inputs that a network does not read.
@@ -80,7 +124,9 @@ class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
             NotCompactableError: the smaller networks would predict something else.
         """
         check_is_fitted(self)
-        return compact_estimator(self)
+        small = copy.copy(self)
+        small.model_, report = compact_model(self.model_)
+        return small, report
 
     def export_onnx(self, path: str | Path, *, dates: Dates = "refuse") -> Exported:
         """Write the fitted estimator as one ONNX file, its preprocessing included, which runs without Python.
@@ -108,7 +154,9 @@ class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
             ModuleNotFoundError: the extra is not installed: `pip install "thinnet[onnx]"`.
         """
         check_is_fitted(self)
-        return write_onnx(self, path, dates=dates)
+        from thinnet.tabular.model.onnx._export import write_onnx  # brings compaction, which nothing else needs
+
+        return write_onnx(self.model_, path, target=self.record_.target, dates=dates)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -119,4 +167,4 @@ class FittedModel(FeatureSelector, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "ensemble_")
+        return hasattr(self, "model_")

@@ -1,4 +1,4 @@
-"""What a fit found, in the user's units: leaderboard, curves and weights."""
+"""The leaderboard of a fit, and the curves and weights for its report, in the user's units."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def leaderboard(problem: Problem, trained: Trained, weights_M: Floats, units: Un
 
 
 def shown(problem: Problem, trained: Trained, units: Units) -> tuple[list[Curve], list[Weights]]:
-    """Curve and weights of the best configuration and of the unregularized one."""
+    """Return curve and weights of the best configuration and of the unregularized one."""
     scores = [
         float(np.mean([t.score for t in _folds(problem, trained, m)])) for m in range(len(trained.configurations))
     ]
@@ -69,7 +69,7 @@ def _folds(problem: Problem, trained: Trained, configuration: int) -> list[Trace
 
 
 def _curve(name: str, traces: Sequence[Trace], units: Units) -> Curve:
-    """The mean over folds, for as long as all of them trained."""
+    """Average the curves over folds, for as long as all of them trained."""
     length = min(len(t.epochs) for t in traces)
     mean = {
         key: [units(float(v)) for v in np.mean([getattr(t, key)[:length] for t in traces], 0)]

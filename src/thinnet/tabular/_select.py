@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from thinnet.ensemble import greedy_selection, sharpened, temperature
+from thinnet.tabular._freeze import frozen
 from thinnet.tabular.model._ensemble import Ensemble, Floats
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._trained_population import Trained
@@ -55,5 +56,5 @@ def select(problem: Problem, trained: Trained) -> Selection:
     stack = copy.deepcopy(trained.stack)
     stack.keep([int(m) * folds + f for m in members_M for f in range(folds)])
     temperatures_K = np.repeat(temperatures_M[members_M], folds) if problem.classification else None
-    ensemble = Ensemble(stack, np.repeat(weights_M[members_M] / folds, folds), temperatures_K, overall)
+    ensemble = Ensemble(frozen(stack), np.repeat(weights_M[members_M] / folds, folds), temperatures_K, overall)
     return Selection(ensemble, weights_M, mean_NC, variance_NC)

@@ -9,7 +9,15 @@ import numpy as np
 
 from thinnet.errors import ParameterError
 
-LEAST = {"n_mixes": 1, "n_rounds": 1, "cv": 2, "max_steps": 1, "n_bins": 0, "n_waves": 0, "batch_size": 1}
+LEAST = {
+    "n_configurations": 1,
+    "n_rounds": 1,
+    "cv": 2,
+    "max_steps": 1,
+    "n_bins": 0,
+    "n_frequencies": 0,
+    "batch_size": 1,
+}
 """Counts, and the least that each may be."""
 
 SWITCHES = ("select_features", "polish", "refit")

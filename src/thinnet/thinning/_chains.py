@@ -1,4 +1,4 @@
-"""Where a network has nodes that can be removed whole: written by linear layers, read by one."""
+"""Search for removable neurons: outputs of linear layers that one other linear layer consumes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _DROPOUTS = (Dropout, NodeDropout, ChannelDropout, nn.Dropout, nn.Dropout1d, nn.
 
 @dataclass(frozen=True)
 class Chain:
-    """Nodes that are removed together with all their connections.
+    """Neurons that are removed together: the layers that produce them, and the one that consumes them.
 
     Args:
         producers: names of the layers whose outputs they are, in the order they run; none for the model's inputs.
-        consumer: name of the one layer that reads them.
+        consumer: name of the one layer that consumes them.
         dropouts: names of the dropout layers on the way.
         norms: names of the batch normalizations on the way.
     """
@@ -39,24 +39,24 @@ class Chain:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every module of it."""
+        """Names of all modules of the chain."""
         return (*self.producers, *self.dropouts, *self.norms, self.consumer)
 
 
 @dataclass
 class Chains:
-    """What `thin_` finds in a model; it prints as a list.
+    """Result of `thinnable`: the chains that `thin_` can thin, and why other layers cannot; it prints as a list.
 
     Attributes:
         found: the nodes that can be removed: the model's inputs first, then in the order of the layers.
-        left: for each other linear layer, why all the nodes that it reads stay.
+        left: for each other linear layer, why its inputs cannot be removed.
     """
 
     found: list[Chain] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
 
     def leave(self, chain: Chain, why: str) -> None:
-        """Take a chain back."""
+        """Move a chain to those that cannot be thinned."""
         self.found.remove(chain)
         self.left[chain.consumer] = why
 
@@ -66,7 +66,7 @@ class Chains:
 
 
 class _Stays(Exception):
-    """Why all the nodes that a layer reads stay."""
+    """Why the nodes that a layer consumes cannot be removed."""
 
 
 class _Tracer(fx.Tracer):
@@ -75,15 +75,15 @@ class _Tracer(fx.Tracer):
 
 
 def thinnable(model: nn.Module) -> Chains:
-    """The nodes of a model that `thin_` can remove, and why the others stay; nothing is changed.
+    """Find the neurons that `thin_` can remove from a model, and the reasons for the others; nothing is changed.
 
     Nodes are the outputs of `Linear` or convolution layers that pass through elementwise operations and dropout
     (channels through pooling and batch normalization, too), alone or combined with each other, into one layer of the
-    same kind; and the inputs of the model that one layer reads. The feed-forward nodes of torch's transformer layers
+    same kind; and the inputs of the model that one layer consumes. The feed-forward nodes of torch's transformer layers
     are among them.
 
     Args:
-        model: any module. `torch.fx` reads it; where it cannot read a `forward`, it reads those of the children.
+        model: any module. `torch.fx` traces it; where it cannot trace a `forward`, it traces those of the children.
 
     Returns:
         The chains, by names of modules.
@@ -95,7 +95,7 @@ def thinnable(model: nn.Module) -> Chains:
         >>> print(tn.thinnable(nn.Sequential(*layers)))
         input -> 0
         0 -> 2
-        4 keeps its inputs: LayerNorm '3' before it reads all nodes of a row: without some it gives others
+        4 keeps its inputs: LayerNorm '3' before it normalizes over all nodes of a row
     """
     chains = Chains()
     modes = [(module, module.training) for module in model.modules()]
@@ -154,7 +154,7 @@ def _read(module: nn.Module, prefix: str, chains: Chains) -> bool:
 
 
 def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
-    """The chain of the nodes that a layer reads."""
+    """The chain of the nodes that a layer consumes."""
     region = _region(reader, layers)
     sources = [(node, operation) for node, operation in region if _is_source(node, operation)]
     writers = [str(node.target) for node, _ in sources if node.op != "placeholder"]
@@ -179,7 +179,7 @@ def _behind(reader: fx.Node, layers: dict[str, nn.Module]) -> Chain:
 
 
 def _region(reader: fx.Node, layers: dict[str, nn.Module]) -> list[tuple[fx.Node, Any]]:
-    """The operations between those that write the nodes and the one that reads them, in the order they run."""
+    """The operations between those that produce the nodes and the one that consumes them, in the order they run."""
     region: dict[fx.Node, Any] = {}
     ahead = list(reader.all_input_nodes)
     while ahead:
@@ -194,7 +194,7 @@ def _region(reader: fx.Node, layers: dict[str, nn.Module]) -> list[tuple[fx.Node
         for user in node.users:
             if user is not reader and user not in region and not reads_shape(user):
                 other = layers.get(str(user.target), user.target)
-                raise _Stays(f"{name_of(user, other)} reads the same nodes")
+                raise _Stays(f"{name_of(user, other)} consumes the same nodes")
     return [(node, region[node]) for node in reader.graph.nodes if node in region]
 
 
@@ -210,7 +210,7 @@ def _pass(node: fx.Node, operation: Any) -> None:
         return
     name = name_of(node, operation)
     if isinstance(operation, nn.LayerNorm | nn.GroupNorm | nn.RMSNorm | nn.Softmax):
-        raise _Stays(f"{name} before it reads all nodes of a row: without some it gives others")
+        raise _Stays(f"{name} before it normalizes over all nodes of a row")
     if operation in (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d):
         raise _Stays(f"{name} before it is a function; make it a module, as tn.Dropout")
     raise _Stays(f"{name} before it does not keep nodes apart, as far as is known")
@@ -229,7 +229,7 @@ def _check_layers(writers: list[str], reader: str, layers: dict[str, nn.Module])
             raise _Stays(f"{type(layers[name]).__name__} '{name}' before it is of another kind")
         outputs, inputs = _weight(layers[name]).shape[0], _weight(layers[reader]).shape[1]
         if outputs != inputs:
-            raise _Stays(f"'{name}' writes {outputs} nodes, it reads {inputs}")
+            raise _Stays(f"'{name}' produces {outputs} nodes, it consumes {inputs}")
 
 
 def _check_order(region: list[tuple[fx.Node, Any]], *, written: bool) -> None:

@@ -1,4 +1,4 @@
-"""Operations that leave every node to itself."""
+"""Operations that act on each neuron or channel separately."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ _RESHAPES: set[Any] = {torch.flatten, torch.reshape, "flatten", "reshape", "view
 
 
 def is_elementwise(operation: Any) -> bool:
-    """Whether an activation module, function or method's name acts on each element alone, the same for all."""
+    """Return whether an activation module, function or method's name acts on each element alone, the same for all."""
     return isinstance(operation, _ACTIVATIONS) or _among(operation, _FUNCTIONS | _METHODS)
 
 
 def is_homogeneous(operation: Any) -> bool:
-    """Whether f(a x) = a f(x) for a > 0, so that dropout before f is dropout behind it."""
+    """Return whether f(a x) = a f(x) for a > 0, so that dropout before f is dropout behind it."""
     return isinstance(operation, nn.ReLU | nn.LeakyReLU | nn.Identity) or _among(operation, _HOMOGENEOUS)
 
 
 def is_pooling(operation: Any) -> bool:
-    """Whether it acts on each channel alone."""
+    """Return whether an operation pools each channel separately."""
     return isinstance(operation, _POOLS) or _among(operation, _POOL_FUNCTIONS)
 
 
 def is_reshape(operation: Any) -> bool:
-    """Whether it only arranges the elements anew."""
+    """Return whether an operation only reshapes."""
     return isinstance(operation, nn.Flatten) or _among(operation, _RESHAPES)
 
 
 def reads_shape(node: fx.Node) -> bool:
-    """Whether it asks for the shape of a tensor, and for none of its values."""
+    """Return whether a node of a traced graph uses the shape of a tensor and none of its values."""
     if node.op == "call_method":
         return node.target in ("size", "dim")
     return node.target is getattr and node.args[1] in ("shape", "ndim", "dtype", "device")
 
 
 def name_of(node: fx.Node, operation: Any) -> str:
-    """An operation of a traced graph, for people."""
+    """Describe an operation of a traced graph for messages."""
     if isinstance(operation, nn.Module):
         return f"{type(operation).__name__} '{node.target}'"
     if node.op == "output":

@@ -1,4 +1,4 @@
-"""Which nodes of a layer stay: sets drawn without replacement."""
+"""Random sets of neurons, drawn without replacement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def node_sets(
     generator: Generator | None = None,
     device: torch.device | str | None = None,
 ) -> list[Tensor]:
-    r"""Random sets of the nodes that stay, one for each group of rows.
+    r"""Draw random sets of kept neurons, one for each group of rows.
 
     Every set has k nodes, k = floor(n (1 − p)) or one more, at random, such that E[k] = n (1 − p): each node stays with
     probability 1 − p exactly. Within one draw the sets share k and lie around one random order of the nodes, n/groups

@@ -1,4 +1,4 @@
-"""A linear map on the submatrix of the nodes that stay, and its gradient scattered back."""
+"""Linear map with a submatrix of the weight; its gradient is scattered into the full shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet._buffers import recycled_like, scratch
 def submatrix_linear(
     x_BJ: Tensor, weight_OI: Tensor, bias_O: Tensor | None, outs_K: Tensor | None, ins_J: Tensor | None
 ) -> Tensor:
-    r"""y_k = Σ_j W_{o_k, i_j} x_j + b_{o_k}: the linear layer between the nodes that stay.
+    r"""Compute a linear layer between the kept neurons alone: y_k = Σ_j W_{o_k, i_j} x_j + b_{o_k}.
 
     Args:
         x_BJ: values of the input nodes that stay, shape (..., J).

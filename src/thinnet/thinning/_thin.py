@@ -1,4 +1,4 @@
-"""Networks that train without the nodes that dropout removes."""
+"""Neuron dropout on submatrices of the weights."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def thin_(
     groups: int = 1,
     generator: Generator | None = None,
 ) -> nn.Module:
-    r"""Make a network train on submatrices: dropout removes nodes with all their connections, and costs less than none.
+    r"""Neuron dropout that skips the dropped neurons' computation, so a step is faster than without dropout; in place.
 
-    At every iteration each hidden layer keeps a random set of its nodes, the same one for all rows, and forward and
-    backward run on the kept nodes only. Between layers with the sets O and I that stay,
+    At every iteration each hidden layer keeps a random set of its neurons (nodes), the same one for all rows, and
+    forward and backward run on the kept ones only. Between layers with the kept sets O and I,
 
     $$y_O = W_{OI} \, \frac{x_I}{1 - p} + b_O,$$
 
@@ -35,11 +35,11 @@ def thin_(
     are, so optimizers, `attach` and checkpoints do not notice; in eval mode it is the dense network.
 
     Args:
-        model: any module; `thinnable(model)` says what can be thinned and why the rest stays. It is changed in place:
+        model: any module; `thinnable(model)` says what can be thinned and why the rest cannot. It is changed in place:
             its linear layers become thin ones, and the dropout layers between them become the identity.
         p: the rate at which hidden nodes are removed, in [0, 1]: one for all; rates by glob patterns over the names of
-            the layers that write the nodes, the first that matches, other layers staying as they are; or None, the
-            rates of the dropout layers that stand there already.
+            the layers that produce the nodes, the first that matches, other layers being left as they are; or None,
+            the rates of the dropout layers that are there already.
         input_p: the rate at which the model's inputs (features) are removed, in [0, 1]; each row loses others, which
             measured better than the same for all rows, at next to no cost.
         groups: G parts of the rows (along the first dimension), each with its own set of nodes. With 2 groups at
@@ -82,7 +82,7 @@ def thin_(
     chains = thinnable(model)
     rates = _rates(model, chains.found, p, input_p)
     if not rates:
-        why = "no layer writes nodes that one other layer of its kind reads"
+        why = "no layer produces nodes that one other layer of its kind consumes"
         if chains.found:
             why = "no rate is above 0" if p is not None else "p=None takes the rates of dropout layers; there are none"
         raise ValueError(
@@ -92,8 +92,8 @@ def thin_(
     for chain in chains.found:
         if chain not in rates and (both := _dropouts(model, [chain]) & _dropouts(model, rates)):
             raise ValueError(
-                f"thin_: {type(both.pop()).__name__} '{chain.dropouts[0]}' stands before '{chain.consumer}' too, which "
-                "keeps its nodes; give each layer a dropout of its own, or both a rate."
+                f"thin_: {type(both.pop()).__name__} '{chain.dropouts[0]}' is before '{chain.consumer}' too, which is "
+                "not thinned; give each layer a dropout of its own, or both a rate."
             )
     for chain, rate in rates.items():
         reader = made_thin(model.get_submodule(chain.consumer))
@@ -124,7 +124,7 @@ def _rates(
             threshold(rate, name=name)
     inputs = [chain for chain in chains if not chain.producers]
     if input_p and not inputs:
-        raise ValueError(f"thin_: `input_p` is {input_p}, but no Linear alone reads the inputs of the model.")
+        raise ValueError(f"thin_: `input_p` is {input_p}, but no Linear alone consumes the model's inputs.")
     rates = {chain: input_p for chain in inputs if input_p}
     used = set()
     for chain in chains:
@@ -140,7 +140,7 @@ def _rates(
     if isinstance(p, Mapping) and (idle := [pattern for pattern in p if pattern not in used]):
         names = ", ".join(name for chain in chains for name in chain.producers)
         raise ValueError(
-            f"thin_: `p` has {idle[0]!r}, which matches no layer that writes removable nodes: {names or 'none'}."
+            f"thin_: `p` has {idle[0]!r}, which matches no layer that produces removable nodes: {names or 'none'}."
         )
     return rates
 

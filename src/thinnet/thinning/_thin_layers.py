@@ -1,4 +1,4 @@
-"""Layers that train on the nodes that stay."""
+"""Linear, convolution and batch normalization layers that compute the kept neurons alone in training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet.thinning._submatrix import submatrix_linear
 
 
 class Link:
-    """Which nodes stay between the layers that write them and the one that reads them.
+    """Kept neurons between the layers that produce them and the one that consumes them.
 
     Args:
         nodes: has the rate and the generator.
@@ -29,7 +29,7 @@ class Link:
         self.sets: list[Tensor] | None = None
 
     def drawn(self, layer: nn.Module, n: int, device: torch.device) -> list[Tensor] | None:
-        """The sets that stay of n nodes, new ones for the first layer; None where all of them do."""
+        """Return the sets of kept neurons out of n, drawn anew for the first layer; None where all are kept."""
         if layer is self.first:
             p, generator = self.nodes.p, self.nodes.generator
             removes = layer.training and p > 0
@@ -37,13 +37,13 @@ class Link:
         return self.sets
 
     def taken(self) -> list[Tensor] | None:
-        """The sets, for the layer that reads: they are not used again."""
+        """Return the sets to the consuming layer and forget them."""
         sets, self.sets = self.sets, None
         return sets
 
 
 class ThinLayer(nn.Module):
-    """A linear layer that computes the nodes that stay from the nodes that stay."""
+    """Base class of linear layers that compute their kept outputs from their kept inputs."""
 
     link_in: Link | None = None
     link_out: Link | None = None
@@ -53,7 +53,7 @@ class ThinLayer(nn.Module):
     """Dimensions of an input from its nodes on."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """y_O = W_OI x_I / (1 − p) + b_O in training; the whole layer in eval mode."""
+        """Compute y_O = W_OI x_I / (1 − p) + b_O in training, the whole layer in eval mode."""
         ins = outs = None
         if self.link_in is not None:
             ins = self.link_in.taken()
@@ -77,7 +77,7 @@ class ThinLayer(nn.Module):
         return self.cut(x, outs, ins)
 
     def cut(self, x: Tensor, outs: Tensor | None, ins: Tensor | None) -> Tensor:
-        """The layer between the nodes that stay."""
+        """Compute the layer between kept inputs and kept outputs."""
         raise NotImplementedError
 
 
@@ -175,7 +175,7 @@ _THIN: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def made_thin(layer: nn.Module) -> ThinLayer:
-    """The same object, of the thin class: parameters, hooks and whatever refers to it stay."""
+    """Change a layer's class to the thin one; object, parameters and hooks are the same."""
     if type(layer) in _THIN:
         layer.__class__ = _THIN[type(layer)]
     return cast(ThinLayer, layer)

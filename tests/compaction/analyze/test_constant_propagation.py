@@ -77,6 +77,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", FUNCTIONS)
 @torch.no_grad()
 def test_values_are_right_and_what_varies_covers_all_that_does(function: Callable[..., Any]) -> None:

@@ -95,6 +95,7 @@ def assert_heads(attention: nn.MultiheadAttention, heads: int) -> None:
         assert attention.in_proj_weight.shape == (3 * width, WIDTH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("call", [alone, weighed])
 @pytest.mark.parametrize("bias", [True, False])
@@ -288,6 +289,7 @@ class Encoder(nn.Module):
         return self.head(self.encoder(x, src_key_padding_mask=padding))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("dead", [{0: [1]}, {1: [0, 2]}, {0: [3], 1: [0, 2]}])
@@ -311,6 +313,7 @@ def test_torchs_encoder_in_every_mode(dead: dict[int, list[int]], norm_first: bo
             torch.testing.assert_close(other(x), one(x), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_torchs_encoder_and_decoder() -> None:
     class Translator(nn.Module):
         def __init__(self) -> None:

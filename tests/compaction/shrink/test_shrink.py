@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from thinnet.compaction.analyze._slices import sliced, tensor_of
 from thinnet.compaction.shrink._shrink import fold_, rescale_, set_attributes, shrink_
 
 
@@ -29,14 +28,6 @@ KEPT = {
     **{f"1.{name}": {0: at(0, 3)} for name in ("weight", "bias", "running_mean", "running_var")},
     "2.weight": {1: at(0, 3)},
 }
-
-
-def test_slices_in_memory_of_their_own() -> None:
-    tensor = torch.arange(12.0).reshape(3, 4)
-    found = sliced(tensor, {0: at(2, 0), 1: at(1)})
-    assert found.tolist() == [[9.0], [1.0]]
-    sliced(tensor, {}).zero_()
-    assert tensor.sum() == 66
 
 
 def test_parameters_stay_the_same_objects_with_their_slices(model: nn.Sequential) -> None:
@@ -81,35 +72,6 @@ def test_tied_parameters_shrink_once() -> None:
 def test_a_norm_without_parameters_is_told_its_channels() -> None:
     model = nn.Sequential(nn.InstanceNorm2d(4), nn.GroupNorm(2, 4, affine=False))
     assert shrink_(model, {}, {"0": 2, "1": 2}) == {"0": {"num_features": 2}, "1": {"num_channels": 2, "num_groups": 1}}
-
-
-@pytest.mark.parametrize(
-    ("layer", "kept", "sizes"),
-    [
-        (nn.Conv2d(4, 6, 3), {0: at(0, 2), 1: at(1)}, {"out_channels": 2, "in_channels": 1, "groups": 1}),
-        (nn.Conv1d(6, 9, 2, groups=3), {0: at(0, 1, 2)}, {"out_channels": 3, "in_channels": 2, "groups": 1}),
-        (nn.Conv3d(4, 4, 2, groups=4), {0: at(0, 2)}, {"out_channels": 2, "in_channels": 2, "groups": 2}),
-        (
-            nn.ConvTranspose2d(6, 4, 2),
-            {0: at(0, 5), 1: at(1, 2, 3)},
-            {"in_channels": 2, "out_channels": 3, "groups": 1},
-        ),
-        (nn.ConvTranspose1d(4, 6, 2, groups=2), {0: at(0, 1)}, {"in_channels": 2, "out_channels": 3, "groups": 1}),
-        (nn.Linear(4, 6), {0: at(0), 1: at(0, 1)}, {"out_features": 1, "in_features": 2}),
-        (nn.Embedding(7, 4), {1: at(1, 3)}, {"num_embeddings": 7, "embedding_dim": 2}),
-        (nn.LayerNorm(4), {0: at(1, 3)}, {"normalized_shape": (2,)}),
-        (nn.PReLU(4), {0: at(1, 3)}, {"num_parameters": 2}),
-    ],
-)
-def test_sizes_of_layers(layer: nn.Module, kept: dict[int, Tensor], sizes: dict[str, object]) -> None:
-    shrink_(nn.ModuleDict({"it": layer}), {"it.weight": kept}, {})
-    assert {name: getattr(layer, name) for name in sizes} == sizes
-
-
-def test_a_tensor_is_found_by_its_name(model: nn.Sequential) -> None:
-    assert tensor_of(model, "1.running_mean") is model[1].running_mean
-    alone = nn.Linear(2, 2)
-    assert tensor_of(alone, "bias") is alone.bias
 
 
 def test_a_size_in_a_shared_configuration_is_set_for_one_module() -> None:

@@ -40,6 +40,7 @@ def test_all_wanted_are_there() -> None:
     assert set(FAMILIES) >= EXPECTED_REFUSED
 
 
+@pytest.mark.slow
 @every
 def test_zeroed_units_are_dead_and_were_alive(name: str) -> None:
     assert_units_are_dead(FAMILIES[name])

@@ -45,6 +45,7 @@ def test_outputs_are_equal(name: str) -> None:
     assert_equal_outputs(judged(name))
 
 
+@pytest.mark.slow
 @each
 def test_single_precision_is_no_different(name: str) -> None:
     verdict = judged(name, torch.float32)
@@ -72,6 +73,7 @@ def test_rebuilt_from_recipe_and_state_dict(name: str) -> None:
     assert_rebuilt(judged(name))
 
 
+@pytest.mark.slow
 @each
 def test_nothing_goes_unasked(name: str) -> None:
     assert_nothing_goes_unasked(OWN[name])

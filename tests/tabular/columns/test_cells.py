@@ -126,3 +126,11 @@ def test_cells_of_several_values_are_refused(cell: object) -> None:
     values.iat[0] = cell
     with pytest.raises(TypeError, match=f"must be a string or a number, got {type(cell).__name__} in column 'x'"):
         infer_kind(values, "x")
+
+
+@pytest.mark.parametrize("kind", ["categorical", "boolean"])
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, "", " NaN "], ids=repr)
+def test_cells_beside_a_missing_one_keep_their_text(kind: str, missing: object) -> None:
+    for cells in (["True", missing, "False", "True"], [True, missing, False, True]):
+        values = read_column(pd.Series(cells, dtype=object), "x", kind)
+        assert values.tolist() == ["True", "", "False", "True"]

@@ -172,6 +172,7 @@ def test_wild_values_stay_finite() -> None:
     assert np.abs(z).max() <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not TABLES, reason="THINNET_DATA is unset")
 @pytest.mark.parametrize("entry", TABLES, ids=lambda entry: entry["name"])
@@ -243,7 +244,7 @@ def pipelines(frame: pd.DataFrame, schema: Schema, bins: int, waves: int) -> tup
 
 def test_it_is_what_scikit_learns_transformers_make_of_the_table() -> None:
     schema, frame = learn(mixed())
-    encoder = Encoder.fit(frame, schema, n_bins=5, n_waves=7)
+    encoder = Encoder.fit(frame, schema, n_bins=5, n_frequencies=7)
     theirs, words = pipelines(frame, schema, 5, 7)
     new = mixed(300)
     new.loc[::11, "town"] = "unseen"

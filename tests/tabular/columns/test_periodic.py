@@ -53,7 +53,7 @@ def table(columns: int, rows: int = 120) -> pd.DataFrame:
 )
 def test_a_third_of_the_encoders_waves_is_slow(waves: int, slow: int, fast: int) -> None:
     schema, frame = learn(table(2))
-    encoder = Encoder.fit(frame, schema, n_bins=4, n_waves=waves)
+    encoder = Encoder.fit(frame, schema, n_bins=4, n_frequencies=waves)
     for name in ("n0", "n1"):
         parts = [part for column, part in encoder.columns if column == name]
         assert (parts.count("slow"), parts.count("fast")) == (slow, fast)
@@ -63,7 +63,7 @@ def test_a_third_of_the_encoders_waves_is_slow(waves: int, slow: int, fast: int)
 @pytest.mark.parametrize("width", [60, 120, 300, 5000])
 def test_the_encoder_keeps_to_its_width(width: int) -> None:
     schema, frame = learn(table(20))
-    encoder = Encoder.fit(frame, schema, n_bins=16, n_waves=18, max_width=width)
+    encoder = Encoder.fit(frame, schema, n_bins=16, n_frequencies=18, max_width=width)
     assert len(encoder.columns) <= width
     parts = [part for _, part in encoder.columns]
     assert parts.count("numeric") == 20
@@ -72,7 +72,7 @@ def test_the_encoder_keeps_to_its_width(width: int) -> None:
 
 def test_what_the_encoder_never_saw_stays_finite() -> None:
     schema, frame = learn(table(2))
-    encoder = Encoder.fit(frame, schema, n_waves=9)
+    encoder = Encoder.fit(frame, schema, n_frequencies=9)
     new = pd.DataFrame({"n0": [np.nan, 1e30, 0.0], "n1": [np.nan, -1e300, 0.0], "kind": ["new", None, "a"]})
     encoded = encoder.encode(schema.read(new))
     assert np.isfinite(encoded).all()

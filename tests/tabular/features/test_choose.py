@@ -1,4 +1,3 @@
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +16,8 @@ from thinnet.tabular.features._choose import (
     Chosen,
     afterwards,
     choose_columns,
-    from_plain,
     narrowed_schema,
     shown_path,
-    to_plain,
     told,
 )
 from thinnet.tabular.features._path import FeaturePath, FeatureStep
@@ -35,12 +32,6 @@ STEPS = (
 PATH = FeaturePath(STEPS, {"a": math.inf, "b": 0.4, "c": 0.2, "d": 0.8}, ("a",), strength=0.4, best=0.2)
 
 
-def test_a_path_is_json_and_comes_back() -> None:
-    back = from_plain(json.loads(json.dumps(to_plain(PATH), allow_nan=False)))
-    assert repr(back) == repr(PATH)  # NaN differs from itself
-    assert list(back.leaves) == list(PATH.leaves)
-
-
 def test_columns_that_were_not_chosen_are_dropped_with_the_strength() -> None:
     rng = np.random.default_rng(0)
     schema, _ = learn(pd.DataFrame({name: rng.normal(size=9) for name in "abcd"}).assign(flat=1))
@@ -48,8 +39,8 @@ def test_columns_that_were_not_chosen_are_dropped_with_the_strength() -> None:
     assert [(column.name, column.position) for column in found.columns] == [("a", 0)]
     assert found.dropped == (
         Dropped("flat", "constant"),
-        Dropped("b", "not chosen: it left at strength 0.4, and 0.4 was chosen"),
-        Dropped("c", "not chosen: it left at strength 0.2, and 0.4 was chosen"),
+        Dropped("b", "not chosen: excluded at strength 0.4, and 0.4 was chosen"),
+        Dropped("c", "not chosen: excluded at strength 0.2, and 0.4 was chosen"),
         Dropped("d", "not chosen: the network does without it at the chosen strength, 0.4"),
     )
     assert found.width == 5
@@ -63,7 +54,7 @@ def test_what_the_reader_should_know() -> None:
     every = replace(PATH, chosen=tuple("abcd"), steps=STEPS[2:])
     assert told(every) == ["every one of the 4 columns was chosen: without any, held-out rows fare worse"]
     assert told(replace(every, ended=True)) == [
-        "time ended the path of columns before all had left: a higher limit may leave out more"
+        "time ended the path of columns before all were excluded: a higher limit may exclude more"
     ]
     many = replace(PATH, leaves={f"c{i}": 0.1 for i in range(30)} | {"a": 1.0})
     assert told(many)[0].endswith("'c19' and 10 more")

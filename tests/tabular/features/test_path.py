@@ -72,6 +72,7 @@ def test_the_path_goes_from_every_column_to_none() -> None:
     assert found.ended is False
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_path")
 def test_the_same_seed_gives_the_same_path() -> None:
     assert run(*made_up(1, seed=0)) == run(*made_up(1, seed=0))

@@ -1,27 +1,21 @@
 import json
 import os
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from torch import nn
 
 import thinnet as tn
-from thinnet.tabular import CompactedTable, ThinNetClassifier, ThinNetRegressor, load
+from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 from thinnet.tabular.model import _compact
-from thinnet.tabular.model._blocks import FUNCTIONS, Blocks, blocks_of
-from thinnet.tabular.model._dead_nodes import Network, narrowed, without_dead_nodes, without_unread_inputs
+from thinnet.tabular.model._dead_nodes import narrowed
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8, 6),
@@ -49,11 +43,14 @@ def fitted(request: pytest.FixtureRequest) -> Fitted:
 
 def kill(model: Fitted) -> None:
     """In every network: node 2 of the first layer unread, node 3 of it without inputs, node 4 of the second unread."""
-    w = model.ensemble_.stack.weights
-    with torch.no_grad():
-        w[1][:, :, 2] = 0
-        w[0][:, 3] = 0
-        w[2][:, :, 4] = 0
+    for block in model.model_.ensemble.blocks:
+        block.weights[1][:, :, 2] = 0
+        block.weights[0][:, 3] = 0
+        block.weights[2][:, :, 4] = 0
+
+
+def networks(model: Fitted) -> int:
+    return sum(len(block) for block in model.model_.ensemble.blocks)
 
 
 def predictions(model: Fitted, frame: pd.DataFrame) -> np.ndarray:
@@ -72,35 +69,38 @@ def test_dead_nodes_go_and_predictions_stay(fitted: Fitted) -> None:
     assert_array_equal(predictions(fitted, X), before)
     new = pd.DataFrame({"size": [np.nan, 1e6], "kind": ["unseen", None], "age": [0.0, -3.0]})
     assert_allclose(predictions(small, new), predictions(fitted, new), rtol=1e-5)
-    count = len(fitted.ensemble_.stack)
+    count = networks(fitted)
     assert report.nodes == (count * 14, count * 11)
-    assert report.parameters[1] == sum(p.numel() for p in small.ensemble_.stack.parameters())
+    assert report.parameters[1] == sum(a.size for block in small.model_.ensemble.blocks for a in block.arrays)
     assert report.size == tuple(4 * n for n in report.parameters)
 
 
 def test_inputs_that_a_network_does_not_see_go(fitted: Fitted) -> None:
-    seen = [member.inputs for member in fitted.ensemble_.stack.members]
-    assert any(inputs is not None for inputs in seen)
-    width = len(fitted.encoder_.columns)
-    _, report = fitted.compact()
+    blocks = fitted.model_.ensemble.blocks
+    dead = blocks[-1].seen[0]
+    blocks[-1].weights[0][:, :, 0] = 0
+    small, report = fitted.compact()
+    assert sum(before[0] - after[0] for before, after in report.members) >= len(blocks[-1])
+    assert dead not in small.model_.ensemble.blocks[-1].seen
+    seen = [len(block.seen) for block in blocks for _ in range(len(block))]
     for inputs, (before, after) in zip(seen, report.members, strict=True):
-        assert before[0] == width
-        assert after[0] <= (width if inputs is None else sum(inputs))
+        assert before[0] == inputs
+        assert after[0] <= inputs
 
 
 def test_weights_and_temperatures_follow_their_networks() -> None:
     model = ThinNetClassifier(**SMALL).fit(X, np.where(SIGNAL > 0, "yes", "no"))
-    k = len(model.ensemble_.stack)
+    k = networks(model)
     share = np.arange(1.0, k + 1)
-    model.ensemble_ = replace(
-        model.ensemble_, weights_K=share / share.sum(), temperatures_K=np.linspace(0.3, 3, k), temperature=0.7
+    ensemble = replace(
+        model.model_.ensemble, weights_K=share / share.sum(), temperatures_K=np.linspace(0.3, 3, k), temperature=0.7
     )
-    with torch.no_grad():
-        # the first and the last become alike, those between do not
-        model.ensemble_.stack.weights[1][[0, -1], :, 2] = 0
+    model.model_ = replace(model.model_, ensemble=ensemble)
+    # the first and the last become alike, those between do not
+    ensemble.blocks[0].weights[1][0, :, 2] = 0
+    ensemble.blocks[-1].weights[1][-1, :, 2] = 0
     small, report = model.compact()
-    assert isinstance(small.ensemble_.stack, Blocks)
-    assert len(blocks_of(small.ensemble_.stack)) < k
+    assert len(small.model_.ensemble.blocks) < k
     assert_allclose(small.predict_proba(X), model.predict_proba(X), rtol=1e-5)
     assert [new[1] for _, new in report.members] == [7, *[8] * (k - 2), 7]
 
@@ -119,12 +119,12 @@ def test_a_compact_model_is_saved_and_read(fitted: Fitted, tmp_path: Path) -> No
     assert back.report(tmp_path / "one.html").read_bytes() == fitted.report(tmp_path / "two.html").read_bytes()
 
 
-def test_the_format_says_who_can_read_a_folder(fitted: Fitted, tmp_path: Path) -> None:
+def test_a_compact_model_has_the_format_of_all(fitted: Fitted, tmp_path: Path) -> None:
     kill(fitted)
     small, _ = fitted.compact()
     cards = [json.loads((m.save(tmp_path / str(i)) / "model.json").read_text()) for i, m in enumerate((fitted, small))]
     assert [card["format"] for card in cards] == [4, 4]
-    assert cards[0]["payload"].keys() >= {"sizes", "dropout", "activation"}
+    assert cards[0]["payload"].keys() >= {"blocks", "activation"}
 
 
 def test_compacting_twice_changes_nothing(fitted: Fitted, tmp_path: Path) -> None:
@@ -138,15 +138,14 @@ def test_compacting_twice_changes_nothing(fitted: Fitted, tmp_path: Path) -> Non
 
 
 def test_where_nothing_can_go_the_networks_are_the_same() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_waves": 0, "n_bins": 0, "n_mixes": 1}).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_frequencies": 0, "n_bins": 0, "n_configurations": 1}).fit(X, SIGNAL)
     small, report = model.compact()
-    assert small.ensemble_.stack is model.ensemble_.stack
+    assert small.model_.ensemble.blocks is model.model_.ensemble.blocks
     assert report.difference == 0
 
 
 def test_a_layer_without_a_living_node_keeps_one_that_says_nothing(fitted: Fitted, tmp_path: Path) -> None:
-    with torch.no_grad():
-        fitted.ensemble_.stack.weights[1][0] = 0
+    fitted.model_.ensemble.blocks[0].weights[1][0] = 0
     before = predictions(fitted, X)
     small, report = fitted.compact()
     assert report.members[0][1][:3] == (1, 1, 1)
@@ -158,8 +157,7 @@ def test_networks_that_differ_are_refused(fitted: Fitted, monkeypatch: pytest.Mo
 
     def wrong(network: Any) -> Any:
         smaller, order, sizes = narrowed(network)
-        with torch.no_grad():
-            next(smaller.parameters()).add_(0.1)
+        smaller[0].weights[0][:] += 0.1
         return smaller, order, sizes
 
     monkeypatch.setattr(_compact, "narrowed", wrong)
@@ -172,82 +170,3 @@ def test_networks_that_differ_are_refused(fitted: Fitted, monkeypatch: pytest.Mo
 def test_an_unfitted_estimator_is_refused() -> None:
     with pytest.raises(ValueError, match="not fitted yet"):
         ThinNetRegressor().compact()
-
-
-def test_what_was_done_prints() -> None:
-    members = (((9, 8, 2), (5, 6, 2)),) * 3 + (((9, 8, 2), (9, 8, 2)),)
-    report = CompactedTable(members, (1000, 500), (4000, 2000), {1: (0.002, 0.001), 1000: (0.2, 0.1)}, 1e-7)
-    assert report.nodes == (32, 26)
-    assert str(report).splitlines() == [
-        "networks  nodes of every layer, inputs and outputs included",
-        "       3  9-8-2 to 5-6-2",
-        "       1  9-8-2, as before",
-        "",
-        "                            before           now   ratio",
-        "hidden nodes                    32            26    0.81",
-        "parameters                   1,000           500    0.50",
-        "bytes of weights             4,000         2,000    0.50",
-        "ms for 1 row                   2.0           1.0    0.50",
-        "ms for 1,000 rows            200.0         100.0    0.50",
-        "",
-        "Equal: predictions for made-up rows differ by 1.0e-07 of the largest.",
-    ]
-
-
-def test_a_long_report_is_cut() -> None:
-    members = tuple(((9, 8, 2), (5, k, 2)) for k in range(1, 21))
-    lines = str(CompactedTable(members, (2, 1), (8, 4), {}, 0.0)).splitlines()
-    assert lines[13] == "       8  of 8 more kinds"
-
-
-def random_network(sizes: tuple[int, ...], seed: int, zeros: float) -> Network:
-    generator = torch.Generator().manual_seed(seed)
-    weights, biases = [], []
-    for inputs, outputs in pairwise(sizes):
-        w = torch.randn(outputs, inputs, generator=generator)
-        w[torch.rand(outputs, generator=generator) < zeros] = 0
-        w[:, torch.rand(inputs, generator=generator) < zeros] = 0
-        weights.append(w)
-        biases.append(torch.randn(outputs, generator=generator))
-    return Network(tn.Member(), torch.arange(sizes[0]), weights, biases)
-
-
-def module(network: Network, activation: str) -> nn.Sequential:
-    """The network as torch's own layers."""
-    layers: list[nn.Module] = []
-    for w, b in zip(network.weights, network.biases, strict=True):
-        linear = nn.Linear(w.shape[1], w.shape[0], dtype=torch.float64)
-        linear.load_state_dict({"weight": w, "bias": b})
-        layers += [linear, {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "tanh": nn.Tanh}[activation]()]
-    return nn.Sequential(*layers[:-1]).eval()
-
-
-@example([1, 5, 1, 4, 1], 309, 0.1, "gelu")
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.integers(1, 6), min_size=3, max_size=5),
-    st.integers(0, 10_000),
-    st.sampled_from([0.1, 0.4, 0.8]),
-    st.sampled_from(sorted(FUNCTIONS)),
-)
-def test_any_network_stays_equal_and_nothing_dead_is_left(sizes: Any, seed: int, zeros: float, activation: Any) -> None:
-    network = random_network(tuple(sizes), seed, zeros)
-    small = without_unread_inputs(without_dead_nodes(network, activation))
-    x = torch.randn(20, sizes[0], dtype=torch.float64)
-    torch.testing.assert_close(
-        module(small, activation)(x[:, small.seen]), module(network, activation)(x), rtol=1e-5, atol=1e-5
-    )
-    for leading, leaving in pairwise(small.weights):
-        if len(leading) > 1:
-            assert (leading != 0).any(1).all()
-            assert (leaving != 0).any(0).all()
-    assert (small.weights[0] != 0).any(0).all() or small.sizes[0] == 1
-
-
-def test_as_many_nodes_stay_as_compact_leaves() -> None:
-    network = random_network((5, 9, 8, 3), 3, 0.3)
-    model = module(network, "silu")
-    expected, _ = tn.compact(model, torch.randn(6, 5, dtype=torch.float64))
-    small = without_dead_nodes(network, "silu")
-    assert small.sizes[1:] == (expected[0].out_features, expected[2].out_features, 3)
-    assert small.sizes[1] < 9

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from thinnet import L2
+from thinnet.tabular._freeze import frozen
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
@@ -32,7 +33,7 @@ def test_outputs_are_the_weighted_members(classes: int, make_problem: Make, trai
     stack = fit(problem, train).stack
     weights = np.random.default_rng(0).dirichlet(np.ones(15))
     temperatures = np.linspace(0.5, 2, 15) if classes == 3 else None
-    mean_NC, variance_NC = Ensemble(stack, weights, temperatures, 0.7).outputs(problem.x_ND)
+    mean_NC, variance_NC = Ensemble(frozen(stack), weights, temperatures, 0.7).outputs(problem.x_ND.numpy())
     values = []
     for k in range(15):
         with torch.no_grad():

@@ -24,10 +24,10 @@ TABLE = pd.DataFrame(
 @pytest.mark.parametrize(
     ("names", "settings"),
     [
-        (list(TABLE), {"n_bins": 4, "n_waves": 6}),
+        (list(TABLE), {"n_bins": 4, "n_frequencies": 6}),
         (list(TABLE), {"n_bins": 0}),
         (["c", "flag"], {}),
-        (["n", "k"], {"n_waves": 3}),
+        (["n", "k"], {"n_frequencies": 3}),
         (["flag", "k"], {"n_bins": 3}),
     ],
     ids=["everything", "no bins", "words", "numbers", "no gaps"],
@@ -44,5 +44,5 @@ def test_schema_and_encoder_come_back(names: list[str], settings: dict[str, Any]
 
 def test_every_number_is_kept_in_full() -> None:
     schema, frame = learn(TABLE)
-    _, tensors = to_folder(schema, Encoder.fit(frame, schema, n_waves=6))
-    assert {str(t.dtype) for name, t in tensors.items() if "counts" not in name} == {"torch.float64"}
+    _, arrays = to_folder(schema, Encoder.fit(frame, schema, n_frequencies=6))
+    assert {str(a.dtype) for name, a in arrays.items() if "counts" not in name} == {"float64"}

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from thinnet.errors import ModelFolderError
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor, load
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 4,
+    "n_configurations": 4,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -85,7 +86,7 @@ def test_an_incomplete_mix_keeps_its_gaps(classifier: ThinNetClassifier, tmp_pat
     board.loc[3, ["train", "held_out", "gap"]] = np.nan
     model = ThinNetClassifier(**SMALL)
     model.__dict__.update(classifier.__dict__)
-    model.leaderboard_ = board
+    model.record_ = replace(classifier.record_, leaderboard=board)
     pd.testing.assert_frame_equal(load(model.save(tmp_path / "model")).leaderboard_, board)
 
 

@@ -255,7 +255,7 @@ def test_a_stage_that_the_time_is_too_short_for_is_left_out_and_said_so(
 
 
 SMALL: dict[str, Any] = {
-    "n_mixes": 8,
+    "n_configurations": 8,
     "n_rounds": 1,
     "cv": 2,
     "hidden": (8,),
@@ -272,6 +272,7 @@ KINDS = pytest.mark.parametrize(
 Y = (SIGNAL > 0).astype(int)
 
 
+@pytest.mark.slow
 @KINDS
 def test_what_is_debiased_stands_beside_what_it_comes_from(kind: type, y: np.ndarray) -> None:
     plain = kind(**SMALL).fit(X, y)
@@ -304,7 +305,7 @@ def test_no_option_no_change_and_one_option_one_row_a_configuration() -> None:
 
 
 def test_nothing_to_debias_is_a_note() -> None:
-    model = ThinNetRegressor(**SMALL | {"n_mixes": 4}, refit=True).fit(X, SIGNAL)
+    model = ThinNetRegressor(**SMALL | {"n_configurations": 4}, refit=True).fit(X, SIGNAL)
     assert model.notes_ == ["no configuration has zeros: there was none to refit"]
     assert len(model.leaderboard_) == 4
 
@@ -327,6 +328,7 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["polishing", "refitting"])
 def test_ctrl_c_ends_it_and_what_stood_before_counts(phase: str, tmp_path: Path) -> None:
     options = SMALL | {"polish": phase == "polishing", "refit": True}
@@ -344,6 +346,7 @@ def test_ctrl_c_ends_it_and_what_stood_before_counts(phase: str, tmp_path: Path)
     pd.testing.assert_frame_equal(second.leaderboard_, straight.leaderboard_)
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_killed_while_it_refits_trains_no_population_again(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
@@ -365,6 +368,7 @@ def test_a_fit_that_is_killed_while_it_refits_trains_no_population_again(tmp_pat
         ThinNetRegressor(**SMALL, checkpoint=file).fit(X, SIGNAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time_limit", [None, 20.0])
 def test_progress_goes_forward_through_every_phase(time_limit: float | None) -> None:
     seen: list[Progress] = []
@@ -380,6 +384,7 @@ def test_progress_goes_forward_through_every_phase(time_limit: float | None) -> 
     assert best == sorted(best, reverse=True)
 
 
+@pytest.mark.slow
 @KINDS
 def test_a_refit_is_saved_reported_and_compacted(
     kind: type, y: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -395,7 +400,7 @@ def test_a_refit_is_saved_reported_and_compacted(
     model = kind(**SMALL, refit=True).fit(X, y)
     row = model.leaderboard_.set_index("weight").loc[1.0]
     assert row["regularizers"].endswith(" + refit")
-    dead = sum(int((w == 0).all(-1).sum()) for w in model.ensemble_.stack.weights[:-1])
+    dead = sum(int((w == 0).all(-1).sum()) for block in model.model_.ensemble.blocks for w in block.weights[:-1])
     assert 0 < dead < 16
     back = load(model.save(tmp_path / "model"))
     assert (back.polish, back.refit) == (False, True)

@@ -15,7 +15,7 @@ from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Trained
 from thinnet.tabular.population._training import Training
 
-SETTINGS = Settings(n_mixes=4, n_rounds=3, hidden=(8,), max_steps=40, batch_size=32, seed=0)
+SETTINGS = Settings(n_configurations=4, n_rounds=3, hidden=(8,), max_steps=40, batch_size=32, seed=0)
 DENSE = [Configuration(dropout=rate / 20) for rate in range(8)]
 SPARSE = [*DENSE[:7], Configuration((L1(1e-3),))]
 

@@ -11,7 +11,7 @@ def test_about_forty_steps_an_epoch(rows: int, size: int) -> None:
 
 
 def test_settings_are_those_of_the_estimator() -> None:
-    model = ThinNetRegressor(n_mixes=3, n_rounds=2, hidden=[5, 4], max_steps=9, batch_size=8)
+    model = ThinNetRegressor(n_configurations=3, n_rounds=2, hidden=[5, 4], max_steps=9, batch_size=8)
     assert Settings.of(model, 100, 4) == Settings(3, 2, (5, 4), 9, 8, 4)
 
 

@@ -14,11 +14,11 @@ from thinnet.compaction.analyze.rules import CONSTANT_RULES, elementwise_constan
 
 
 def propagate_constants(trace: Trace) -> dict[fx.Node, Any]:
-    """Every node's `Value`, a tuple of them where it returns several, or a plain value.
+    """Propagate constants: the `Value` of every node, a tuple of them where it returns several, or a plain value.
 
-    Parameters are constants here: what remains when every input could be anything is what the weights alone decide, and
-    a node that is the constant zero in this sense can go. Values are worked out in float64 where the graph runs in it,
-    so that constants are exact before they are rounded to a bias.
+    Parameters are constants, inputs are variables: what is constant is determined by the weights alone, and a neuron
+    that is the constant zero in this sense can be removed. Values are worked out in float64 where the graph runs in
+    it, so that constants are exact before they are rounded to a bias.
     """
     try:
         return _propagate(trace, torch.float64)

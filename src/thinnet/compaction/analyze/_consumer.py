@@ -48,7 +48,7 @@ class Consumer:
         silent: True where x[i] is zero whatever the inputs, shape (n,).
         weight: True where output o takes x[i] in, shape (n, out); None when every output does.
         outputs: labels of the outputs, shape (out,); None when they are all kept.
-        fold: where constants go; None when they cannot.
+        fold: the bias that constants can be folded into; None when there is none.
         rescale: what makes up for a smaller width; None when the sum is no mean.
         source: the name of the parameter that the weights are, and its dimension of n; None when they are no parameter.
     """

@@ -153,7 +153,7 @@ def _export(model: nn.Module, inputs: Inputs, what: str) -> tuple[ExportedProgra
     cache = "A model of transformers is to be called with use_cache=False. " if "Cache" in reason else ""
     raise NotCompactableError(
         f"{what}: {type(model).__name__} cannot be traced{f' ({place})' if place.line else ''}: "
-        f"{type(first).__name__}: {reason} {cache}Control deps that depends on the values of tensors has no fixed "
+        f"{type(first).__name__}: {reason} {cache}Control flow that depends on the values of tensors has no fixed "
         f"graph: {what} the submodules around it one by one."
     ) from first
 

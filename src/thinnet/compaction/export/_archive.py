@@ -65,7 +65,7 @@ def export_archive(model: nn.Module, example_inputs: ExampleInputs, path: str | 
             reasons.append(reason(error))
     raise NotExportableError(
         f"{what}: {type(model).__name__} cannot be written as a torch.export archive ({reasons[-1]}); nothing was "
-        "written. Control deps that depends on values has no graph: export the modules around it one by one."
+        "written. Control flow that depends on values has no graph: export the modules around it one by one."
     )
 
 

@@ -71,7 +71,7 @@ def _row(side: str, port: Port) -> tuple[str, str, str, str]:
 
 @contextlib.contextmanager
 def written(path: str | Path, what: str) -> Iterator[Path]:
-    """A file to write to, which takes the place of `path` if all goes well and is gone otherwise.
+    """A file to write to, which replaces `path` if the block ends without an error and is deleted otherwise.
 
     `what` names the function in errors.
     """

@@ -81,7 +81,7 @@ def export_onnx(model: nn.Module, example_inputs: ExampleInputs, path: str | Pat
             reasons.append(reason(error))
     raise NotExportableError(
         f"{what}: {type(model).__name__} cannot be written as ONNX ({reasons[-1]}); nothing was written. "
-        "Control deps that depends on values has no graph; what has one and is no operation of ONNX, "
+        "Control flow that depends on values has no graph; what has one and is no operation of ONNX, "
         "tn.export_archive may hold."
     )
 

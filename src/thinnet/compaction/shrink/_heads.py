@@ -12,8 +12,8 @@ class FewerHeads(nn.MultiheadAttention):
 
     .. math:: y = \sum_{h=1}^{H} W^o_h \, \mathrm{softmax}\left(\frac{q_h k_h^\top}{\sqrt{d}}\right) v_h + b^o
 
-    Torch's class computes d as the width of its input over the number of heads H, so that no head can go. Here, d is
-    `head_dim` as it was built, and every width is that of the weights: in_proj_weight is (3·H·d, embed_dim),
+    Torch's class computes d as the width of its input over the number of heads H, so that no head can be removed. Here,
+    d is `head_dim` as it was built, and every width is that of the weights: in_proj_weight is (3·H·d, embed_dim),
     out_proj.weight is (embed_dim, H·d). Arguments, results and names of parameters are torch's own; weights that are
     averaged over heads are averaged over those that are left.
 

@@ -1,1 +1,1 @@
-"""How a table is read: cells, schema, target and their encoding as numbers."""
+"""Columns of a table: cells, schema and target, and their encoding as numbers."""

@@ -1,4 +1,4 @@
-"""One column of a table: what its values are, and those values typed."""
+"""Cells of one column: their kind, and their values typed."""
 
 from __future__ import annotations
 
@@ -143,10 +143,10 @@ def _texts(values: pd.Series[Any], name: str, *, boolean: bool) -> NDArray[Any]:
         return np.append(words, "")[values.cat.codes.to_numpy()]
     objects = _objects(values, name)
     write = _truth if boolean else _text
-    if types.infer_dtype(objects, skipna=False) == "string":
+    if types.infer_dtype(objects, skipna=True) in ("string", "boolean"):
         codes, unique = pd.factorize(objects)
-        words = np.array([write(value) for value in unique] or [""], dtype=object)
-        words[: len(unique)][missing_cells(np.asarray(unique, dtype=object))] = ""
+        words = np.array([*map(write, unique), ""], dtype=object)  # a missing cell has code -1, the last word
+        words[:-1][missing_cells(np.asarray(unique, dtype=object))] = ""
         return words[codes]
     words = np.array([write(value) for value in objects], dtype=object)
     words[missing_cells(objects)] = ""

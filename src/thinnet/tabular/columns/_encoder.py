@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, Self
 
@@ -25,7 +25,7 @@ ALWAYS_SEEN: tuple[Part, ...] = ("numeric", "missing", "onehot")
 """The parts that say everything there is; the others say it again in another form."""
 
 SLOW, FAST = 1.0, 4.0
-"""Spread of the frequencies of slow and fast waves, in radians per standard deviation."""
+"""PredictiveVariance of the frequencies of slow and fast waves, in radians per standard deviation."""
 
 GROUPING_ROWS = 100
 """Smaller tables keep every category, however rare."""
@@ -76,7 +76,7 @@ class Encoder:
         schema: Schema,
         *,
         n_bins: int = 16,
-        n_waves: int = 0,
+        n_frequencies: int = 0,
         max_categories: int = 64,
         rare: int = 3,
         max_width: int = 1500,
@@ -87,7 +87,7 @@ class Encoder:
             frame: (n, columns in use) as `learn` or `Schema.read` give it.
             schema: the schema that the frame was read by.
             n_bins: largest number of bins per number; 0 for none.
-            n_waves: largest number of frequencies per number; below 3 for none.
+            n_frequencies: largest number of frequencies per number; below 3 for none.
             max_categories: largest number of columns per categorical column.
             rare: categories with fewer rows are grouped (tables under 100 rows keep every category).
             max_width: the width that bins, waves and categories are held to. Scaled numbers and flags are never left
@@ -107,8 +107,8 @@ class Encoder:
         free = max_width - len(varied) - len(gaps)
         categories = min(max_categories, max(8, free // (2 * max(len(categorical), 1))))
         free -= sum(min(int(distinct[name]), categories) for name in categorical)
-        share = min(1.0, max(free, 0) / max(len(varied) * (n_bins + 2 * n_waves), 1))
-        bins, waves = int(n_bins * share), int(n_waves * share)
+        share = min(1.0, max(free, 0) / max(len(varied) * (n_bins + 2 * n_frequencies), 1))
+        bins, waves = int(n_bins * share), int(n_frequencies * share)
 
         x_ND = _values(frame, varied)
         scaler = RobustSmoothScaler.fit(x_ND) if varied else None
@@ -126,6 +126,15 @@ class Encoder:
             fast,
             gaps,
             {name: OneHotEncoder.fit(frame[name], max_categories=categories, rare=few) for name in categorical},
+        )
+
+    def with_parts(self, parts: Collection[Part]) -> Encoder:
+        """The encoder without bins, slow or fast waves where they are not among these parts."""
+        return replace(
+            self,
+            bins=self.bins if "bins" in parts else None,
+            slow=self.slow if "slow" in parts else None,
+            fast=self.fast if "fast" in parts else None,
         )
 
     @cached_property

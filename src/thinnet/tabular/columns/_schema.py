@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import check_array, check_consistent_length
 
 from thinnet.errors import DataError
 from thinnet.tabular.columns._cells import Kind, infer_kind, read_column
@@ -61,6 +60,11 @@ class Schema:
     notes: tuple[str, ...]
     width: int
     labels: Labels
+
+    @property
+    def names(self) -> list[str]:
+        """All columns of the training table, those in use first."""
+        return [*(column.name for column in self.columns), *(dropped.column for dropped in self.dropped)]
 
     def read(self, X: Any, *, estimator: str = "the model") -> pd.DataFrame:
         """Another table by this schema: its columns typed as at fit, in the same order.
@@ -147,6 +151,8 @@ def learn(X: Any, *, rows: NDArray[np.bool_] | None = None) -> tuple[Schema, pd.
     """
     frame, labels = as_frame(X, min_rows=2)
     if rows is not None:
+        from sklearn.utils import check_consistent_length  # reading a DataFrame needs no scikit-learn
+
         with as_data_error():
             check_consistent_length(frame, rows)
         frame = frame[rows]
@@ -206,15 +212,20 @@ def as_frame(X: Any, *, min_rows: int = 1) -> tuple[pd.DataFrame, Labels]:
             raise DataError(f"the rows of X have different lengths: {min(lengths)} to {max(lengths)} cells.")
         # a list of rows keeps its cells' own types: a plain asarray would turn numbers beside text into text
         cells = np.asarray(X, dtype=object) if isinstance(X, list | tuple) else X
+        from sklearn.utils import check_array  # reading a DataFrame needs no scikit-learn
+
         with as_data_error():
             array = check_array(
                 cells, dtype=None, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0, input_name="X"
             )
         frame, labels = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])]), "none"
-    # scikit-learn's own words for a table without rows or columns, at no cost
-    shape_only = np.broadcast_to(np.float64(0), frame.shape)
-    with as_data_error():
-        check_array(shape_only, ensure_all_finite=False, ensure_min_samples=min_rows, input_name="X")
+    if len(frame) < min_rows or frame.shape[1] == 0:
+        from sklearn.utils import check_array
+
+        # scikit-learn's own words, which its checks of estimators look for
+        shape_only = np.broadcast_to(np.float64(0), frame.shape)
+        with as_data_error():
+            check_array(shape_only, ensure_all_finite=False, ensure_min_samples=min_rows, input_name="X")
     twice = frame.columns[frame.columns.duplicated()].unique().tolist()
     if twice:
         raise DataError(f"column names must be distinct, but {', '.join(map(repr, twice[:5]))} repeats. Rename it.")

@@ -43,6 +43,21 @@ class ClassTarget:
     present: NDArray[np.bool_]
 
     @property
+    def outputs(self) -> int:
+        """Outputs that networks need to predict it: one a class."""
+        return len(self.classes)
+
+    @property
+    def encoded(self) -> NDArray[np.int64]:
+        """What networks are trained on: the codes."""
+        return self.codes
+
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """What folds are spread evenly over: the codes."""
+        return self.codes
+
+    @property
     def left_out(self) -> int:
         """Number of rows without a label."""
         return int((~self.present).sum())
@@ -65,6 +80,21 @@ class NumberTarget:
     present: NDArray[np.bool_]
 
     @property
+    def outputs(self) -> int:
+        """Outputs that networks need to predict it: one."""
+        return 1
+
+    @property
+    def encoded(self) -> NDArray[np.float32]:
+        """What networks are trained on: the standardised numbers."""
+        return self.values.astype(np.float32)
+
+    @property
+    def strata(self) -> NDArray[np.int64] | None:
+        """What folds are spread evenly over: nothing."""
+        return None
+
+    @property
     def left_out(self) -> int:
         """Number of rows without a number."""
         return int((~self.present).sum())
@@ -73,6 +103,9 @@ class NumberTarget:
     def constant(self) -> bool:
         """Whether all numbers are equal."""
         return not self.values.any()
+
+
+Target = ClassTarget | NumberTarget
 
 
 def read_classes(y: Any) -> ClassTarget:

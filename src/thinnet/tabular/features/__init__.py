@@ -1,1 +1,1 @@
-"""Columns chosen by a regularization path before the candidates are trained."""
+"""Selection of features by a regularization path, before the population is trained."""

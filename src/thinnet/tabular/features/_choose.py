@@ -1,4 +1,4 @@
-"""The columns of a table that a fit goes on with, and the others put aside."""
+"""Selection of features by a regularization path, before the population is trained."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,33 +22,34 @@ from thinnet.tabular._progress import Progress
 from thinnet.tabular._time_plan import feature_time, fraction_after_features, fraction_during_features
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Dropped, Schema
-from thinnet.tabular.features._path import FeaturePath, FeatureStep, balanced, feature_path
+from thinnet.tabular.features._path import FeaturePath, balanced, feature_path
+from thinnet.tabular.features._path_json import path_from_json, path_to_json
 from thinnet.tabular.features._rounds import Rounds
 from thinnet.tabular.population._fold_data import Problem
 
 PHASE = "choosing features"
 
 _BINS = 8
-"""Most bins of a number: enough to see that it matters, whatever the curve."""
+"""Most bins of a number in the selection: enough to see that it matters, whatever its effect looks like."""
 
 _BATCH = (32, 256)
 
 _NAMED = 20
-"""Columns that a note names."""
+"""Most columns that a note names."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What choosing columns found.
+    """The result of the selection of features.
 
     Args:
-        path: how.
-        memo: the same as text, for the checkpoint; "" where there is none.
-        seconds: what it took.
+        path: the path, and the columns that it chose.
+        metadata: the same as text, for the checkpoint; "" where there is none.
+        seconds: time that it took.
     """
 
     path: FeaturePath
-    memo: str
+    metadata: str
     seconds: float
 
 
@@ -67,7 +67,7 @@ def choose_columns(
     callback: Callable[[Progress], object] | None,
     checkpoint: str | Path | None,
 ) -> Chosen:
-    """Run the path of columns, or take what a checkpoint says that it found.
+    """Select features by a regularization path, or take the selection from a checkpoint.
 
     Args:
         schema: of the table.
@@ -109,14 +109,14 @@ def choose_columns(
     seconds = time.monotonic() - start
     if not checkpoint:
         return Chosen(path, "", seconds)
-    memo = json.dumps({"identity": identity, "seconds": seconds, "path": to_plain(path)})
+    metadata = json.dumps({"identity": identity, "seconds": seconds, "path": path_to_json(path)})
     # at once: what follows may be killed, and a time limit may let another path choose other columns
-    Checkpoint(checkpoint, metadata=memo).save([])
-    return Chosen(path, memo, seconds)
+    Checkpoint(checkpoint, metadata=metadata).save([])
+    return Chosen(path, metadata, seconds)
 
 
 def narrowed_schema(schema: Schema, path: FeaturePath) -> Schema:
-    """The schema of the chosen columns; every other one is left out, with the strength at which it left."""
+    """Restrict a schema to the chosen columns; each other one is listed with the strength that excluded it."""
     chosen = set(path.chosen)
     columns = tuple(column for column in schema.columns if column.name in chosen)
     dropped = [Dropped(c.name, _reason(path, c.name)) for c in schema.columns if c.name not in chosen]
@@ -124,7 +124,7 @@ def narrowed_schema(schema: Schema, path: FeaturePath) -> Schema:
 
 
 def shown_path(path: FeaturePath, units: Callable[[float], float]) -> pd.DataFrame:
-    """A row a strength, scores as they are shown; which one was chosen and which is the best."""
+    """Tabulate the path, a row for each strength, with scores in the units that are shown."""
     frame = path.frame()
     loss, se = frame["held_out"], frame["se"]
     held_out = [units(value) for value in loss]
@@ -134,7 +134,7 @@ def shown_path(path: FeaturePath, units: Callable[[float], float]) -> pd.DataFra
 
 
 def told(path: FeaturePath) -> list[str]:
-    """What the reader should know of the choice."""
+    """Note which columns were excluded, and what went wrong on the path."""
     gone = sorted((n for n in path.leaves if n not in path.chosen), key=lambda n: -path.leaves[n])
     notes = []
     if gone:
@@ -144,56 +144,39 @@ def told(path: FeaturePath) -> list[str]:
     elif not path.ended:
         notes.append(f"every one of the {len(path.leaves)} columns was chosen: without any, held-out rows fare worse")
     if path.ended:
-        notes.append("time ended the path of columns before all had left: a higher limit may leave out more")
+        notes.append("time ended the path of columns before all were excluded: a higher limit may exclude more")
     if any(step.diverged for step in path.steps):
         notes.append("at some strengths of the path training diverged; it went on from the strength before")
     return notes
 
 
 def afterwards(callback: Callable[[Progress], object] | None) -> Callable[[Progress], object] | None:
-    """The callback for what comes after the path: of the whole fit, the share of the path is done."""
+    """Return the callback for all that follows the selection: the share of the selection is done."""
     if callback is None:
         return None
     return lambda progress: callback(replace(progress, fraction=fraction_after_features(progress.fraction)))
-
-
-def to_plain(path: FeaturePath) -> dict[str, Any]:
-    """A path as JSON, which has neither NaN nor infinity: None stands for them."""
-    plain = asdict(path)
-    plain["steps"] = [{k: _finite(v) for k, v in step.items()} for step in plain["steps"]]
-    plain["leaves"] = [[name, _finite(strength)] for name, strength in path.leaves.items()]
-    return plain
-
-
-def from_plain(plain: dict[str, Any]) -> FeaturePath:
-    """The path that `to_plain` gave."""
-    # no field of a step is optional
-    fields: list[dict[str, Any]] = [{k: math.nan if v is None else v for k, v in s.items()} for s in plain["steps"]]
-    steps = [FeatureStep(**step) for step in fields]
-    leaves = {name: math.inf if strength is None else strength for name, strength in plain["leaves"]}
-    return FeaturePath(**{**plain, "steps": tuple(steps), "leaves": leaves, "chosen": tuple(plain["chosen"])})
 
 
 def _reason(path: FeaturePath, name: str) -> str:
     left = path.leaves[name]
     if left > path.strength:  # it came back at a stronger one
         return f"not chosen: the network does without it at the chosen strength, {path.strength:.2g}"
-    return f"not chosen: it left at strength {left:.2g}, and {path.strength:.2g} was chosen"
+    return f"not chosen: excluded at strength {left:.2g}, and {path.strength:.2g} was chosen"
 
 
 def _remembered(checkpoint: Path, identity: str, budget: Budget) -> Chosen | None:
-    """The path that a checkpoint holds; its time counts."""
-    memo, trained = read_metadata(checkpoint)
-    if not memo:
+    """Return the selection that a checkpoint holds, if any; its time counts."""
+    metadata, trained = read_metadata(checkpoint)
+    if not metadata:
         if trained:
             raise foreign(checkpoint)  # of a fit that chose no columns
         return None
-    content = json.loads(memo)
+    content = json.loads(metadata)
     if content["identity"] != identity:
         raise foreign(checkpoint)
     if not trained:  # else the time of the training counts, which includes it
         budget.start -= content["seconds"]
-    return Chosen(from_plain(content["path"]), memo, content["seconds"])
+    return Chosen(path_from_json(content["path"]), metadata, content["seconds"])
 
 
 def _identity(problem: Problem, blocks: Sequence[int], seed: int) -> str:
@@ -202,10 +185,6 @@ def _identity(problem: Problem, blocks: Sequence[int], seed: int) -> str:
         digest.update(hashlib.sha256(array.tobytes()).digest())
     digest.update(repr((list(blocks), seed)).encode())
     return digest.hexdigest()
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _known(units: Callable[[float], float], loss: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The columns that a network can do without: a path over the strength of a group lasso on its inputs."""
+"""Selection of features by a group lasso on the inputs of a network, along a path of its strength."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from thinnet.tabular.features._rounds import OutOfTimeError, Rounds
 from thinnet.tabular.population._fold_data import Problem
 
 HIDDEN = 32
-"""Units of the one hidden layer: which columns matter shows in a small network, too."""
+"""Units of the one hidden layer: a small network suffices to tell which columns matter."""
 
 POINTS, FEWEST = 20, 8
 """Strengths, and how few there are where time is short."""
 
 RATIO = 2e-2
-"""The weakest strength over the one at which the last column leaves: below it, hardly any does."""
+"""The weakest strength over the one that excludes the last column: below it, hardly any column is excluded."""
 
 FIRST_ROUNDS, ROUNDS, REFIT = 20, 3, 12
 """Most rounds of the dense network, of every strength after it, and without penalty before a strength is judged.
@@ -124,7 +124,7 @@ class FeaturePath:
 def feature_path(
     problem: Problem, names: Sequence[str], blocks: Sequence[int], rounds: Rounds, seed: int
 ) -> FeaturePath:
-    r"""From the dense network to the one that reads nothing, by the strength of the penalty on columns.
+    r"""Train a regularization path from the dense network to one that uses no column, and choose on it.
 
     A stack of a member a fold and one on all rows, each with one hidden layer, is trained under
 
@@ -188,7 +188,7 @@ def feature_path(
 
 
 def balanced(x_ND: Tensor, blocks: Sequence[int]) -> Tensor:
-    """Every encoded column centred, and every block scaled to a mean square of 1.
+    """Center every encoded column, and scale every block to a mean square of 1.
 
     The group lasso then treats columns alike: under noise alone, the gradient of each has the norm sqrt(n_g) σ.
 

@@ -1,4 +1,4 @@
-"""Rounds of training and scoring for the path of columns, within a time."""
+"""Training and evaluation of the networks on a feature path, within a time budget."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._minibatches import Minibatches
 
 _STEPS = (4, 40)
-"""Fewest and most steps of a round: what a round is to an early stop must not shrink or grow with the table."""
+"""Fewest and most steps of a round: early stopping counts rounds, which must not shrink or grow with the table."""
 
 _TAKEN = 0.75
-"""Share of its rounds that a point takes, about: most end early."""
+"""Expected share of its rounds that a point takes: most are stopped early."""
 
 _SCORED = 2000
-"""Most held-out rows of a fold that a network is scored on, a random sample of them."""
+"""Most held-out rows of a fold that a network is evaluated on, a random sample."""
 
 
 class OutOfTimeError(Exception):
-    """The time of the path is over; what it has found until then counts."""
+    """Signals that the time for a feature path is over; the points until then count."""
 
 
 class Rounds:
-    """Trains a stack, a member a fold and the last one on all rows, and scores the folds' on the rows they do not see.
+    """Trains a stack of a member for each fold and one for all rows, and evaluates the folds' on their held-out rows.
 
     Without a limit that binds, what it does depends on the seed alone.
 
@@ -65,7 +65,7 @@ class Rounds:
         self._expected = (1, 1, 1)
 
     def affordable(self, stack: Stack, most: int, fewest: int, first: int, each: int) -> int:
-        """How many points of a path fit into the time, between `fewest` and `most`.
+        """Count the points of a path that fit into the time, between `fewest` and `most`.
 
         Args:
             stack: one like those to come, which is of no use afterwards.
@@ -90,7 +90,7 @@ class Rounds:
         return count
 
     def fit(self, model: nn.Module, optimizer: Optimizer) -> None:
-        """One round: an epoch, or a part of a long one, from where the last round ended."""
+        """Train for a round: an epoch, or a part of a long one, from where the last round ended."""
         count, first, each = self._expected
         if self._points and self.budget.left <= 0:
             raise OutOfTimeError
@@ -102,11 +102,11 @@ class Rounds:
             self._train(model, optimizer)
 
     def finished(self, points: int, best: float) -> None:
-        """So many points stand, the best of this loss."""
+        """Record that so many points are finished, and the least loss of any."""
         self._points, self._rounds, self._best = points, 0, best
 
     def evaluate(self, model: nn.Module) -> Tensor:
-        """The loss of every fold's member on the rows it does not see: (folds,)."""
+        """Compute the loss of every fold's member on its held-out rows: (folds,)."""
         problem = self.problem
         losses = []
         for fold, rows in enumerate(self.held_out):

@@ -1,130 +1,131 @@
-"""Members whose layers differ in width, as stacks of those that are alike."""
+"""Networks as plain arrays, those of one architecture and the same inputs batched."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
 
-from thinnet.stack import Activation, Member, Stack
+if TYPE_CHECKING:
+    from thinnet.stack import Activation
 
-FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "relu": functional.relu,
-    "silu": functional.silu,
-    "gelu": functional.gelu,
-    "tanh": torch.tanh,
-}
+Array = NDArray[Any]
+
+_TILE = 64
+"""Rows are computed in multiples of this: at the edge of a matrix BLAS rounds otherwise, and a row's prediction would
+depend on its place."""
 
 
-class Block(nn.Module):
-    """Members of one architecture that see the same inputs, and those alone.
+def _relu(z: Array) -> Array:
+    return np.maximum(z, 0, out=z)
 
-    Args:
-        stack: the members.
+
+def _silu(z: Array) -> Array:
+    with np.errstate(over="ignore"):  # of a large negative z: the quotient is 0
+        powers = np.exp(-z)
+    powers += 1
+    return np.divide(z, powers, out=z)
+
+
+def _gelu(z: Array) -> Array:
+    from scipy.special import erf  # no other activation needs scipy
+
+    share: Array = (erf(z * z.dtype.type(np.sqrt(0.5))) + 1) / 2
+    return np.multiply(z, share, out=z)
+
+
+def _tanh(z: Array) -> Array:
+    return np.tanh(z, out=z)
+
+
+FUNCTIONS: dict[Activation, Callable[[Array], Array]] = {"relu": _relu, "silu": _silu, "gelu": _gelu, "tanh": _tanh}
+"""Each overwrites what it is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Networks of one architecture that are given the same encoded columns, and those alone.
+
+    Attributes:
         seen: which of the encoded columns are their inputs, in order, (d,).
+        weights: of every layer, (k, out, in).
+        biases: of every layer, (k, out).
+        activation: after every layer but the last.
     """
 
-    seen: Tensor
-
-    def __init__(self, stack: Stack, seen: Tensor) -> None:
-        super().__init__()
-        self.stack = stack
-        self.register_buffer("seen", seen)
-
-    def forward(self, x_ND: Tensor) -> Tensor:
-        """The outputs of every member, (k, N, C)."""
-        # many small blocks: the plain operations cost less than a stack's own forward, which is made for training
-        activation, last = FUNCTIONS[self.stack.activation], len(self.stack.weights) - 1
-        h = x_ND.index_select(1, self.seen)
-        for i, (w_kOI, b_kO) in enumerate(zip(self.stack.weights, self.stack.biases, strict=True)):
-            if len(w_kOI) == 1:
-                h = functional.linear(h, w_kOI[0], b_kO[0])
-            else:
-                h = torch.baddbmm(b_kO.unsqueeze(1), h.expand(len(w_kOI), -1, -1), w_kOI.mT)
-            h = activation(h) if i < last else h
-        return h if h.ndim == 3 else h.unsqueeze(0)
-
-
-class Blocks(nn.Module):
-    """Members of several architectures, block after block: predicts as a `Stack` of them all does.
-
-    Args:
-        blocks: at least one; all have as many outputs and one activation.
-    """
-
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-
-    def forward(self, x_ND: Tensor, members: slice = slice(None)) -> Tensor:
-        """The outputs of a run of members, (K, N, C)."""
-        return torch.cat([block(x_ND) for block in self.blocks])[members]
-
-    @property
-    def members(self) -> tuple[Member, ...]:
-        """The settings of all members."""
-        return tuple(chain.from_iterable(block.stack.members for block in blocks_of(self)))
+    seen: NDArray[np.int64]
+    weights: Sequence[Array]
+    biases: Sequence[Array]
+    activation: Activation = "relu"
 
     def __len__(self) -> int:
-        return len(self.members)
+        return len(self.weights[0])
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The nodes of every layer, inputs and outputs included."""
+        return (self.weights[0].shape[2], *(w.shape[1] for w in self.weights))
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All parameters."""
+        return [*self.weights, *self.biases]
+
+    def outputs(self, x_ND: Array) -> Array:
+        """The outputs of every network: (N, D) to (k, N, C)."""
+        # feature-major: the product reads and writes whole contiguous matrices
+        h, last = np.zeros((len(self.seen), -(-len(x_ND) // _TILE) * _TILE), dtype=x_ND.dtype), len(self.weights) - 1
+        h[:, : len(x_ND)] = x_ND.T[self.seen]
+        for i, (w_kOI, b_kO) in enumerate(zip(self.weights, self.biases, strict=True)):
+            # the first layers of all networks are one product
+            h = w_kOI @ h if i else (w_kOI.reshape(-1, w_kOI.shape[2]) @ h).reshape(*w_kOI.shape[:2], -1)
+            h += b_kO[:, :, None]
+            if i < last:
+                for one in h:  # small enough for the processor's cache
+                    FUNCTIONS[self.activation](one)
+        return h[:, :, : len(x_ND)].transpose(0, 2, 1)
 
 
-def blocks_of(network: Stack | Blocks) -> list[Block]:
-    """The blocks of either kind of network; a stack is one that sees all inputs."""
-    if isinstance(network, Stack):
-        return [Block(network, torch.arange(network.sizes[0]))]
-    return [block for block in network.blocks if isinstance(block, Block)]
-
-
-def to_folder(network: Stack | Blocks) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a saved model says of its networks as JSON, and their tensors by name."""
-    blocks = blocks_of(network)
-    settings: dict[str, Any] = {
-        "activation": blocks[0].stack.activation,
-        "dropout": [member.dropout for member in network.members],
+def to_folder(blocks: Sequence[Block]) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What a saved model says of its networks as JSON, and their arrays by name."""
+    settings = {
+        "activation": blocks[0].activation,
+        "blocks": [{"members": len(block), "sizes": list(block.sizes)} for block in blocks],
     }
-    if isinstance(network, Stack):
-        settings["sizes"] = list(network.sizes)
-        return settings, {f"stack.{name}": p.detach() for name, p in network.named_parameters()}
-    settings["blocks"] = [{"members": len(block.stack), "sizes": list(block.stack.sizes)} for block in blocks]
-    tensors: dict[str, Tensor] = {}
+    arrays: dict[str, Array] = {}
     for i, block in enumerate(blocks):
-        tensors[f"blocks.{i}.seen"] = block.seen
-        tensors |= {f"blocks.{i}.{name}": p.detach() for name, p in block.stack.named_parameters()}
-    return settings, tensors
+        arrays[f"blocks.{i}.seen"] = block.seen
+        for kind, layers in (("weights", block.weights), ("biases", block.biases)):
+            arrays |= {f"blocks.{i}.{kind}.{layer}": array for layer, array in enumerate(layers)}
+    return settings, arrays
 
 
-def from_folder(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Stack | Blocks:
-    """The networks that `to_folder` wrote."""
-    members = [Member(dropout=rate) for rate in settings["dropout"]]
-    if "blocks" not in settings:
-        return _read(members, settings, tensors, "stack.", len(settings["sizes"]) - 1)
-    blocks, start = [], 0
-    for i, block in enumerate(settings["blocks"]):
-        run = members[start : start + block["members"]]
-        stack = _read(run, settings, tensors, f"blocks.{i}.", len(block["sizes"]) - 1)
-        blocks.append(Block(stack, tensors[f"blocks.{i}.seen"]))
-        start += len(run)
-    return Blocks(blocks).eval()
+def from_folder(settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Block, ...]:
+    """The networks that `to_folder` wrote, or those of a folder of an older format."""
+
+    def read(prefix: str, sizes: Sequence[int], seen: NDArray[np.int64]) -> Block:
+        layers = range(len(sizes) - 1)
+        weights, biases = ([arrays[f"{prefix}.{kind}.{i}"] for i in layers] for kind in ("weights", "biases"))
+        return Block(seen, weights, biases, settings["activation"])
+
+    if "blocks" not in settings:  # up to format 3, before the model was compacted
+        return _split(read("stack", settings["sizes"], np.arange(settings["sizes"][0])))
+    return tuple(
+        read(f"blocks.{i}", block["sizes"], arrays[f"blocks.{i}.seen"]) for i, block in enumerate(settings["blocks"])
+    )
 
 
-def stacked(
-    members: Sequence[Member], weights: Sequence[Tensor], biases: Sequence[Tensor], activation: Activation
-) -> Stack:
-    """A stack of these members, for predicting: of every layer, the weights (k, out, in) and biases (k, out)."""
-    inputs, *hidden, outputs = (weights[0].shape[2], *(w.shape[1] for w in weights))
-    stack = Stack(members, in_features=inputs, hidden=hidden, out_features=outputs, activation=activation)
-    for parameter, value in zip(stack.parameters(), [*weights, *biases], strict=True):
-        parameter.data = value.detach().clone()
-    return stack.requires_grad_(False).eval()
-
-
-def _read(
-    members: Sequence[Member], settings: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str, layers: int
-) -> Stack:
-    weights, biases = ([tensors[f"{prefix}{kind}.{i}"] for i in range(layers)] for kind in ("weights", "biases"))
-    return stacked(members, weights, biases, settings["activation"])
+def _split(block: Block) -> tuple[Block, ...]:
+    """Networks in a row whose weights are zero for the same inputs, without those inputs."""
+    used_kI = (block.weights[0] != 0).any(1)
+    starts = [0, *np.flatnonzero((used_kI[1:] != used_kI[:-1]).any(1)) + 1]
+    blocks = []
+    for start, end in zip(starts, [*starts[1:], len(block)], strict=True):
+        used = np.flatnonzero(used_kI[start])
+        first, *others = (w[start:end] for w in block.weights)
+        weights, biases = [np.ascontiguousarray(first[:, :, used]), *others], [b[start:end] for b in block.biases]
+        blocks.append(Block(block.seen[used], weights, biases, block.activation))
+    return tuple(blocks)

@@ -1,75 +1,67 @@
-"""An ensemble's dead nodes removed: the same predictions from smaller networks."""
+"""The removal of dead nodes from an ensemble: the same predictions from smaller networks."""
 
 from __future__ import annotations
 
-import copy
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
 
 import numpy as np
-import torch
 
+from thinnet._timing import latencies
 from thinnet.errors import NotCompactableError
 from thinnet.tabular.columns._synthetic_rows import made_up
+from thinnet.tabular.model._blocks import Array, Block
 from thinnet.tabular.model._compacted import CompactedTable
 from thinnet.tabular.model._dead_nodes import narrowed
-
-if TYPE_CHECKING:
-    from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
+from thinnet.tabular.model._table_model import TableModel
 
 _ROWS = 1000
-"""Made-up rows on which predictions are compared and timed."""
+"""Synthetic rows on which predictions are compared and timed."""
 
-_SECONDS = 1.0
+_SECONDS = 2.0
 """About how long predictions of each number of rows are timed."""
 
 _LIMIT = 1e-5
 """How far predictions may be apart, relative to the largest: rounding in float32."""
 
-Estimator = TypeVar("Estimator", bound="ThinNetClassifier | ThinNetRegressor")
 
+def compact_model(model: TableModel) -> tuple[TableModel, CompactedTable]:
+    """Remove dead nodes and unused inputs from a model's networks, and compare predictions.
 
-def compact_estimator(estimator: Estimator) -> tuple[Estimator, CompactedTable]:
-    """See `compact` of the estimators."""
-    before = estimator.ensemble_
-    frame = made_up(estimator.encoder_, estimator.schema_, _ROWS)
-    x_ND = torch.from_numpy(estimator.encoder_.encode(frame))
-    network, order, sizes = narrowed(before.stack)
+    Returns:
+        The smaller model, and what was done. The given one is not changed.
+
+    Raises:
+        NotCompactableError: the smaller networks would predict something else.
+    """
+    before = model.ensemble
+    frame = made_up(model.encoder, model.schema, _ROWS)
+    blocks, order, sizes = narrowed(before.blocks)
     temperatures_K = None if before.temperatures_K is None else before.temperatures_K[order]
-    after = replace(before, stack=network, weights_K=before.weights_K[order], temperatures_K=temperatures_K)
-    pairs = zip(before.outputs(x_ND), after.outputs(x_ND), strict=True)
+    after = replace(before, blocks=blocks, weights_K=before.weights_K[order], temperatures_K=temperatures_K)
+    small = replace(model, ensemble=after)
+    pairs = zip(model.outputs_of(frame), small.outputs_of(frame), strict=True)
     difference = max(float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-30)) for a, b in pairs)
     if not difference <= _LIMIT:
         raise NotCompactableError(
             f"compact: the smaller networks' predictions differ by {difference:.1e} of the largest, above "
             f"{_LIMIT:.0e}; the estimator is unchanged."
         )
-    small = copy.copy(estimator)
-    small.ensemble_ = after
 
-    def predict(one: Estimator, rows: int) -> Callable[[], object]:
-        return lambda: one.ensemble_.outputs(torch.from_numpy(one.encoder_.encode(frame[:rows])))
+    def latency(rows: int) -> tuple[float, float]:
+        old, new = latencies([partial(one.outputs_of, frame[:rows]) for one in (model, small)], seconds=_SECONDS)
+        return old, new
 
-    old, new = (list(net.parameters()) for net in (before.stack, network))
+    old, new = _arrays(before.blocks), _arrays(blocks)
     return small, CompactedTable(
         members=sizes,
-        parameters=(sum(p.numel() for p in old), sum(p.numel() for p in new)),
-        size=(sum(p.nbytes for p in old), sum(p.nbytes for p in new)),
-        latency={rows: _latencies(predict(estimator, rows), predict(small, rows)) for rows in (1, _ROWS)},
+        parameters=(sum(a.size for a in old), sum(a.size for a in new)),
+        size=(sum(a.nbytes for a in old), sum(a.nbytes for a in new)),
+        latency={rows: latency(rows) for rows in (1, _ROWS)},
         difference=difference,
     )
 
 
-def _latencies(before: Callable[[], object], after: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of each, run in turn so that both meet the same machine."""
-    times: tuple[list[float], list[float]] = ([], [])
-    end = time.perf_counter() + _SECONDS
-    while len(times[0]) < 5 or time.perf_counter() < end:
-        for call, taken in zip((before, after), times, strict=True):
-            began = time.perf_counter()
-            call()
-            taken.append(time.perf_counter() - began)
-    return statistics.median(times[0]), statistics.median(times[1])
+def _arrays(blocks: Sequence[Block]) -> list[Array]:
+    return [array for block in blocks for array in block.arrays]

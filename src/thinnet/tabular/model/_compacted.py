@@ -1,4 +1,4 @@
-"""What compacting an estimator did."""
+"""The result of compacting a table model."""
 
 from __future__ import annotations
 

@@ -6,17 +6,17 @@ import errno
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors.torch
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from torch import Tensor
 
+from thinnet._files import replacing_folder
 from thinnet.errors import ModelFolderError
 
 FORMAT = 4
@@ -73,13 +73,13 @@ class ModelFolder:
     Attributes:
         place: the folder.
         card: its card.
-        tensors: its arrays by name.
+        arrays: its arrays by name.
         objects: the content of its `preprocessing.skops`; None from format 4 on.
     """
 
     place: Path
     card: Card
-    tensors: dict[str, Tensor]
+    arrays: dict[str, NDArray[Any]]
     objects: bytes | None
 
 
@@ -106,7 +106,7 @@ def check_destination(path: str | Path) -> Path:
     return place
 
 
-def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor]) -> Path:
+def write_folder(path: str | Path, card: Card, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Writes a model's folder, whole or not at all.
 
     Everything is written to a temporary folder beside `path`, which then takes its place. A model of ours that stood
@@ -115,7 +115,7 @@ def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor]) ->
     Args:
         path: the folder; its parents are made where missing.
         card: the model's card; `files` and `seal` are filled in.
-        tensors: arrays by name, of any device.
+        arrays: numbers by name.
 
     Returns:
         The folder's absolute path.
@@ -125,24 +125,19 @@ def write_folder(path: str | Path, card: Card, tensors: Mapping[str, Tensor]) ->
     """
     place = check_destination(path)
     contents: dict[str, bytes] = {
-        WEIGHTS: safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}),
+        WEIGHTS: safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}),
     }
     contents[CARD] = _sealed(card, contents)
-    partial = place.with_name(f".{place.name}.{secrets.token_hex(4)}.partial")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        for name, content in contents.items():
-            _write(partial / name, content)
-        _sync(partial)
-        _replace(place, partial)
+        with replacing_folder(place, (CARD, WEIGHTS, OBJECTS)) as partial:
+            for name, content in contents.items():
+                (partial / name).write_bytes(content)
     except OSError as error:
         why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
         raise ModelFolderError(
             f"{path} could not be written: {why}. Nothing was changed. Free some space there, or choose another place."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return place
 
 
@@ -153,19 +148,35 @@ def read_folder(path: str | Path) -> ModelFolder:
         ModelFolderError: no folder, no model, a file that is missing, damaged or altered, or a format that is newer
             than this library.
     """
+    place = _existing(path)
+    card = _read_card(place)
+    weights = _read(place, WEIGHTS, card)
+    objects = _read(place, OBJECTS, card) if card.format < 4 else None
+    try:
+        arrays = safetensors.numpy.load(weights)
+    except Exception as error:
+        raise damaged(place, WEIGHTS) from error
+    return ModelFolder(place, card, arrays, objects)
+
+
+def size_of(path: str | Path) -> int:
+    """Bytes of the files of a model; others that lie in its folder do not count.
+
+    Raises:
+        ModelFolderError: no model, or a damaged card.
+    """
+    place = _existing(path)
+    return (place / CARD).stat().st_size + sum(file.size for file in _read_card(place).files.values())
+
+
+def _existing(path: str | Path) -> Path:
+    """The place of a model's folder."""
     place = Path(path).expanduser()
     if not place.exists():
         raise ModelFolderError(f"{path} does not exist. Give the folder that a model was saved to.")
     if not place.is_dir() or not (place / CARD).is_file():
         raise ModelFolderError(f"{path} is not a thinnet model: it is no folder with a {CARD} in it.")
-    card = _read_card(place)
-    weights = _read(place, WEIGHTS, card)
-    objects = _read(place, OBJECTS, card) if card.format < 4 else None
-    try:
-        tensors = safetensors.torch.load(weights)
-    except Exception as error:
-        raise damaged(place, WEIGHTS) from error
-    return ModelFolder(place, card, tensors, objects)
+    return place
 
 
 def _is_ours(place: Path) -> bool:
@@ -183,7 +194,7 @@ def _sealed(card: Card, contents: Mapping[str, bytes]) -> bytes:
         fields = card.model_copy(update={"files": files}).model_dump(mode="json", exclude={"seal"})
         Card.model_validate_json(json.dumps(fields, allow_nan=False))
         fields["seal"] = _seal(fields)
-        return (json.dumps(fields, indent=1, allow_nan=False) + "\n").encode()
+        return (json.dumps(fields, separators=(",", ":"), allow_nan=False) + "\n").encode()
     except (ValueError, TypeError) as error:
         raise ModelFolderError(f"the model's card is no plain JSON: {error}. Write None for NaN.") from error
 
@@ -244,40 +255,3 @@ def damaged(place: Path, name: str) -> ModelFolderError:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _replace(place: Path, partial: Path) -> None:
-    """Puts the folder in its place; the one that stood there goes last, and comes back if anything fails."""
-    if not place.exists():
-        partial.rename(place)
-        _sync(place.parent)
-        return
-    old = partial.with_suffix(".old")
-    place.rename(old)
-    try:
-        partial.rename(place)
-    except BaseException:
-        old.rename(place)
-        raise
-    _sync(place.parent)
-    for file in old.iterdir():
-        if file.name not in (CARD, WEIGHTS, OBJECTS):
-            file.rename(place / file.name)
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How far off a prediction may be, given how much the networks disagree."""
+"""Predictive variance of a regressor, from the disagreement of its networks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Spread:
+class PredictiveVariance:
     """Predictive variance σ²(x) = a · disagreement(x) + b.
 
     Attributes:
@@ -29,9 +28,11 @@ class Spread:
         """The a and b of the greatest Gaussian likelihood of held-out errors: min Σ log σ² + e²/σ².
 
         Example:
-            >>> Spread.fit(np.array([1.0, -1.0, 1.0, -1.0]), np.zeros(4))  # no disagreement: b is the mean square
-            Spread(a=0.0, b=1.0)
+            >>> PredictiveVariance.fit(np.array([1.0, -1.0, 1.0, -1.0]), np.zeros(4))  # b is the mean square
+            PredictiveVariance(a=0.0, b=1.0)
         """
+        from scipy.optimize import minimize  # fitting alone needs scipy
+
         squares = np.asarray(errors_N, dtype=np.float64) ** 2
         noise, scale = max(float(squares.mean()), 1e-12), float(np.mean(disagreement_N))
         if scale <= 1e-12 * noise:

@@ -1,4 +1,4 @@
-"""Schema and encoder as JSON and tensors of a saved model, and back."""
+"""Schema and encoder as JSON and arrays of a saved model, and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._one_hot import OneHotEncoder
@@ -19,7 +18,7 @@ from thinnet.tabular.columns._schema import Column, Dropped, Schema
 _PREFIX = "encoder."
 
 
-def to_folder(schema: Schema, encoder: Encoder) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def to_folder(schema: Schema, encoder: Encoder) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What a saved model says of its columns as JSON, and the encoder's numbers by name."""
     settings: dict[str, Any] = {
         "schema": {
@@ -49,10 +48,10 @@ def to_folder(schema: Schema, encoder: Encoder) -> tuple[dict[str, Any], dict[st
         if waves:
             values = {"frequencies": waves.frequencies, "mean": waves.mean, "deviation": waves.deviation}
             arrays |= {f"{part}.{name}": value for name, value in values.items()}
-    return settings, {_PREFIX + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return settings, {_PREFIX + name: array for name, array in arrays.items()}
 
 
-def from_folder(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Schema, Encoder]:
+def from_folder(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[Schema, Encoder]:
     """The schema and the encoder that `to_folder` wrote."""
     table, parts = settings["schema"], settings["encoder"]
     schema = Schema(
@@ -62,12 +61,10 @@ def from_folder(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> t
         table["width"],
         table["labels"],
     )
-    numbers = {
-        name.removeprefix(_PREFIX): t.double().numpy() for name, t in tensors.items() if name.startswith(_PREFIX)
-    }
+    numbers = {name.removeprefix(_PREFIX): a for name, a in arrays.items() if name.startswith(_PREFIX)}
     bins = None
     if "bins.medians" in numbers:
-        cuts = np.cumsum(numbers["bins.counts"].astype(np.int64))[:-1]
+        cuts = np.cumsum(numbers["bins.counts"])[:-1]
         bins = PiecewiseLinearEncoder(np.split(numbers["bins.edges"], cuts), numbers["bins.medians"], parts["reach"])
     slow, fast = (
         PeriodicEncoder(*(numbers[f"{part}.{name}"] for name in ("frequencies", "mean", "deviation")))

@@ -1,142 +1,121 @@
-"""A fitted estimator as a folder, and back."""
+"""A fitted model as a folder, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import torch
 
 from thinnet import __version__
+from thinnet._plain_json import to_plain
 from thinnet.errors import ModelFolderError
-from thinnet.report import Curve, Weights
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Schema
 from thinnet.tabular.model import _blocks, _preprocessing
 from thinnet.tabular.model._ensemble import Ensemble
-from thinnet.tabular.model._folder import (
-    OBJECTS,
-    Card,
-    ModelFolder,
-    damaged,
-    read_folder,
-    write_folder,
-)
-from thinnet.tabular.model._predictive_variance import Spread
-from thinnet.tabular.model._preprocessing_format_3 import read_format_3
+from thinnet.tabular.model._folder import OBJECTS, Card, ModelFolder, damaged, read_folder, write_folder
+from thinnet.tabular.model._head import ClassHead, Head, NumberHead
+from thinnet.tabular.model._predictive_variance import PredictiveVariance
+from thinnet.tabular.model._table_model import TableModel
 
 if TYPE_CHECKING:
-    from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
+    from thinnet.tabular.model._fit_record import FitRecord
 
-_PLAIN = ("n_features_in_", "target_name_", "held_out_score_", "facts_", "notes_", "mean_", "scale_")
-"""Fitted attributes that are JSON as they are."""
-
-Kind = TypeVar("Kind")
+_RENAMED = {"n_mixes": "n_configurations", "n_waves": "n_frequencies"}
+"""Parameters of estimators that have another name in folders of format 3."""
 
 
-def write_estimator(estimator: Any, path: str | Path) -> Path:
-    """See `save`."""
-    params = {
-        name: value
-        for name, value in estimator.get_params(deep=False).items()
-        if name not in ("callback", "checkpoint")
+class Saved(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        model: predicts.
+        record: of its fit.
+        params: of the estimator that was fitted.
+    """
+
+    model: TableModel
+    record: FitRecord
+    params: dict[str, Any]
+
+
+def write_model(path: str | Path, model: TableModel, record: FitRecord, params: Mapping[str, Any]) -> Path:
+    """Write a model, the record of its fit and the parameters of its estimator to a folder, whole or not at all.
+
+    Raises:
+        ModelFolderError: the place holds something else, or cannot be written.
+    """
+    from thinnet.tabular.model import _fit_record
+
+    parts = [
+        _blocks.to_folder(model.ensemble.blocks),
+        _preprocessing.to_folder(model.schema, model.encoder),
+        _fit_record.to_folder(record),
+    ]
+    payload: dict[str, Any] = {
+        "weights": model.ensemble.weights_K,
+        "temperature": model.ensemble.temperature,
+        **_head_to_folder(model.head),
     }
-    params["hidden"] = [int(units) for units in params["hidden"]]
-    if isinstance(params["random_state"], np.random.RandomState):
-        params["random_state"] = None  # its state at the time of the fit is gone
-    settings, tensors = _blocks.to_folder(estimator.ensemble_.stack)
-    columns, numbers = _preprocessing.to_folder(estimator.schema_, estimator.encoder_)
-    tensors |= numbers
-    payload: dict[str, Any] = {name: getattr(estimator, name) for name in _PLAIN if hasattr(estimator, name)}
-    payload |= settings | columns
-    payload |= {
-        "weights": estimator.ensemble_.weights_K.tolist(),
-        "temperature": estimator.ensemble_.temperature,
-        "leaderboard": _no_nan(estimator.leaderboard_.to_dict("list")),
-        "curves": [_no_nan(asdict(curve)) for curve in estimator.curves_],
-        "shown": [{"name": w.name, "layers": list(w.layers)} for w in estimator.shown_weights_],
-    }
-    if hasattr(estimator, "feature_names_in_"):
-        payload["feature_names_in_"] = estimator.feature_names_in_.tolist()
-    if hasattr(estimator, "classes_"):
-        payload["temperatures"] = estimator.ensemble_.temperatures_K.tolist()
-        payload["classes_"], payload["classes_dtype"] = estimator.classes_.tolist(), estimator.classes_.dtype.str
-    if hasattr(estimator, "spread_"):
-        payload["spread"] = asdict(estimator.spread_)
-    if estimator.select_features:
-        points, strengths = estimator.feature_path_, estimator.feature_strengths_
-        payload["feature_path"] = _no_nan(points.to_dict("list"))
-        payload["feature_strengths"] = [[name, v if np.isfinite(v) else None] for name, v in strengths.items()]
-    for i, shown in enumerate(estimator.shown_weights_):
-        tensors |= {
-            f"shown.{i}.{layer}": torch.from_numpy(np.ascontiguousarray(w)) for layer, w in shown.layers.items()
-        }
-    card = Card(
-        library=__version__,
-        estimator=type(estimator).__name__,
-        params=_plain(params),
-        payload=_plain(payload),
-    )
-    return write_folder(path, card, tensors)
+    if model.ensemble.temperatures_K is not None:
+        payload["temperatures"] = model.ensemble.temperatures_K
+    arrays: dict[str, Any] = {}
+    for settings, numbers in parts:
+        payload |= settings
+        arrays |= numbers
+    card = Card(library=__version__, estimator=model.head.estimator, params=to_plain(params), payload=to_plain(payload))
+    return write_folder(path, card, arrays)
 
 
-def read_estimator(path: str | Path, kind: type[Kind]) -> Kind:
-    """See `load`; `kind` is the class that is expected."""
-    estimator = load(path)
-    if not isinstance(estimator, kind):
-        raise ModelFolderError(
-            f"{path} holds a {type(estimator).__name__}, not a {kind.__name__}. "
-            f"Load it with {type(estimator).__name__}.load, or with thinnet.tabular.load."
-        )
-    return estimator
-
-
-def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:
-    """Read a fitted estimator of either kind from a folder; executes nothing that it holds.
+def read_model(path: str | Path) -> TableModel:
+    """Read what predicts from a folder; executes nothing that it holds.
 
     Raises:
         ModelFolderError: no model, or a damaged one; the message says which file and the remedy.
     """
-    from thinnet.tabular import _estimator
+    return _model(read_folder(path))
+
+
+def read_saved(path: str | Path) -> Saved:
+    """Read everything from a folder; executes nothing that it holds.
+
+    Raises:
+        ModelFolderError: no model, or a damaged one; the message says which file and the remedy.
+    """
+    from thinnet.tabular.model._fit_record import from_folder
 
     folder = read_folder(path)
-    kinds = {"ThinNetClassifier": _estimator.ThinNetClassifier, "ThinNetRegressor": _estimator.ThinNetRegressor}
-    if folder.card.estimator not in kinds:
-        raise ModelFolderError(f"{path} holds a {folder.card.estimator}, which this version of thinnet does not know.")
+    params = dict(folder.card.params)
+    if folder.card.format < 4:
+        params = {_RENAMED.get(name, name): value for name, value in params.items()}
+    return Saved(_model(folder), from_folder(folder.card.payload, folder.arrays), params)
+
+
+def _model(folder: ModelFolder) -> TableModel:
+    if folder.card.estimator not in (ClassHead.estimator, NumberHead.estimator):
+        raise ModelFolderError(
+            f"{folder.place} holds a {folder.card.estimator}, which this version of thinnet does not know."
+        )
     payload: dict[str, Any] = dict(folder.card.payload)
-    params: dict[str, Any] = dict(folder.card.params)
-    estimator = kinds[folder.card.estimator](**{**params, "hidden": tuple(params["hidden"])})
-    for name in _PLAIN:
-        if name in payload:
-            setattr(estimator, name, payload[name])
-    if "feature_names_in_" in payload:
-        estimator.feature_names_in_ = np.array(payload["feature_names_in_"], dtype=object)
-    if isinstance(estimator, _estimator.ThinNetClassifier):
-        estimator.classes_ = np.array(payload["classes_"], dtype=np.dtype(payload["classes_dtype"]))
-    else:
-        estimator.spread_ = Spread(**payload["spread"])
-    if "feature_path" in payload:
-        estimator.feature_path_ = pd.DataFrame(payload["feature_path"]).fillna({"held_out": np.nan, "se": np.nan})
-        estimator.feature_strengths_ = {n: np.inf if v is None else v for n, v in payload["feature_strengths"]}
-    network = _blocks.from_folder(payload, folder.tensors)
-    temperatures_K = np.array(payload["temperatures"]) if "temperatures" in payload else None
-    estimator.ensemble_ = Ensemble(network, np.array(payload["weights"]), temperatures_K, payload["temperature"])
-    estimator.schema_, estimator.encoder_ = _columns(folder)
-    estimator.leaderboard_ = pd.DataFrame(payload["leaderboard"]).fillna({"train": np.nan, "held_out": np.nan})
-    estimator.curves_ = [Curve(**_with_nan(curve)) for curve in payload["curves"]]
-    estimator.shown_weights_ = [
-        Weights(w["name"], {layer: folder.tensors[f"shown.{i}.{layer}"].numpy() for layer in w["layers"]})
-        for i, w in enumerate(payload["shown"])
-    ]
-    return estimator
+    schema, encoder = _columns(folder)
+    ensemble = Ensemble(
+        _blocks.from_folder(payload, folder.arrays),
+        np.array(payload["weights"]),
+        np.array(payload["temperatures"]) if "temperatures" in payload else None,
+        payload["temperature"],
+    )
+    # of an older format there may be encodings that no network sees
+    return TableModel.of(schema, encoder, ensemble, _head_from_folder(payload))
 
 
 def _columns(folder: ModelFolder) -> tuple[Schema, Encoder]:
     if folder.objects is None:
-        return _preprocessing.from_folder(folder.card.payload, folder.tensors)
+        return _preprocessing.from_folder(folder.card.payload, folder.arrays)
+    from thinnet.tabular.model._preprocessing_format_3 import read_format_3
+
     try:
         return read_format_3(folder.objects)
     # a crafted or foreign archive fails in whatever way it likes
@@ -144,23 +123,15 @@ def _columns(folder: ModelFolder) -> tuple[Schema, Encoder]:
         raise damaged(folder.place, OBJECTS) from error
 
 
-def _no_nan(columns: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN: None stands for it."""
-
-    def plain(value: Any) -> Any:
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return {k: [plain(x) for x in v] if isinstance(v, list | tuple) else plain(v) for k, v in columns.items()}
-
-
-def _with_nan(columns: dict[str, Any]) -> dict[str, Any]:
-    return {k: [np.nan if x is None else x for x in v] if isinstance(v, list) else v for k, v in columns.items()}
+def _head_to_folder(head: Head) -> dict[str, Any]:
+    match head:
+        case ClassHead():
+            return {"classes_": head.classes, "classes_dtype": head.classes.dtype.str}
+        case NumberHead():
+            return {"mean_": head.mean, "scale_": head.scale, "spread": asdict(head.variance)}
 
 
-def _plain(value: Any) -> Any:
-    """Numpy's numbers as Python's."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value.item() if isinstance(value, np.generic) else value
+def _head_from_folder(payload: Mapping[str, Any]) -> Head:
+    if "classes_" in payload:
+        return ClassHead(np.array(payload["classes_"], dtype=np.dtype(payload["classes_dtype"])))
+    return NumberHead(payload["mean_"], payload["scale_"], PredictiveVariance(**payload["spread"]))

@@ -1,1 +1,1 @@
-"""The candidates of a fit, trained together over all folds."""
+"""Training of differently regularized networks, all folds of all configurations together."""

@@ -1,4 +1,4 @@
-"""The population: differently regularized networks of one architecture."""
+"""The regularizers and training settings of a network of the population."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal
 from thinnet.rule import Rule, Rules
 
 Stage = Literal["polish", "refit"]
-"""What may follow the training of a configuration that makes zeros, see `debias`."""
+"""What may follow the training of a configuration that makes zeros, see `Debiasing`."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to regularize the network; trained once per fold.
+    """The regularizers of a network and its learning rate; trained once per fold.
 
     Args:
         rules: penalties, decay and constraints on its weights.
@@ -21,7 +21,7 @@ class Configuration:
         label_smoothing: share of the target spread over the classes.
         lr: learning rate.
         encodings: the encodings of the numbers that it sees beside the numbers themselves: "bins", "slow", "fast".
-        stages: what it went through after its training.
+        stages: those that it went through after its training.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -38,7 +38,7 @@ class Configuration:
 
     @property
     def regularized(self) -> bool:
-        """Whether anything at all holds the network back."""
+        """Whether there is any regularizer."""
         return bool(self.rules or self.dropout or self.label_smoothing)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Which members leave a training before its end."""
+"""Early stopping of members, and successive halving of configurations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._trained_population import Trace
 
 _PATIENCE = 0.25
-"""Share of the whole training without a better held-out score after which a member stops."""
+"""Share of the whole training without a better held-out loss after which a member is stopped."""
 
 _SLOW = 0.3
-"""Dropout from which on a configuration learns late, and is compared with its like alone."""
+"""Dropout rate from which on a configuration learns late, and is ranked among its like alone."""
 
 
 def stalled(trace: Trace, done: float) -> bool:
-    """Whether a member has not improved for long, or never had a finite score.
+    """Decide whether a member has not improved for long, or never had a finite loss.
 
     Args:
         trace: of the member.
@@ -30,7 +30,7 @@ def stalled(trace: Trace, done: float) -> bool:
 
 
 def better_half(configurations: Sequence[Configuration], traces: Sequence[Trace], left: Iterable[int]) -> set[int]:
-    """The better half of the strongly dropped configurations and of the others, apart, and the unregularized one.
+    """Select the better half of the configurations with strong dropout, that of the others, and the unregularized one.
 
     Args:
         configurations: all of them.

@@ -1,4 +1,4 @@
-"""What a population is to learn."""
+"""The rows, targets and folds that a population is trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet.stack import stack_cross_entropy, stack_squared_error
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned: encoded rows, targets and folds.
+    """Encoded rows, targets and cross-validation folds.
 
     Args:
         x_ND: encoded features, float32.
@@ -41,14 +41,14 @@ class Problem:
         return int(self.fold_N.max()) + 1
 
     def seen(self, fold_K: np.ndarray, rows: np.ndarray) -> Tensor:
-        """Weights of rows (B,) in the loss of members (K, B): 0 where a row is held out in a member's fold, else 1.
+        """Compute the weights of rows in the loss of members, (K, B): 0 where a member's fold holds a row out, else 1.
 
         A fold that there is not, such as the number of folds, holds no row out.
         """
         return torch.from_numpy((fold_K[:, None] != self.fold_N[rows]).astype(np.float32))
 
     def predictions(self, outputs: Tensor) -> Tensor:
-        """Probabilities, or the outputs themselves."""
+        """Convert outputs to predictions: probabilities for classes, the outputs themselves for numbers."""
         return F.softmax(outputs, -1) if self.classification else outputs
 
     def losses(
@@ -58,7 +58,7 @@ class Problem:
         row_weights_KB: Tensor | None = None,
         label_smoothing_K: Tensor | None = None,
     ) -> Tensor:
-        """Log loss or mean squared error of every member: (K,). Numbers have no labels to smooth."""
+        """Compute the log loss or mean squared error of every member: (K,). Label smoothing is for classes only."""
         if self.classification:
             return stack_cross_entropy(outputs_KBC, y_B, row_weights_KB, label_smoothing_K)
         return stack_squared_error(outputs_KBC, y_B, row_weights_KB)

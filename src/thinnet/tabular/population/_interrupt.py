@@ -1,4 +1,4 @@
-"""Ctrl-C at a moment of our choosing."""
+"""Deferral of Ctrl-C to the end of a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Whether the user has asked to stop."""
+    """A flag that is set when the user asks to stop."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -34,16 +34,16 @@ _PROBED = 4096
 
 
 def makes_zeros(configuration: Configuration) -> bool:
-    """Whether a part of the configuration takes weights to exactly zero."""
+    """Decide whether a rule of the configuration sets weights to exactly zero."""
     return any(rule.induces_zeros for rule in configuration.rules)
 
 
 @dataclass(frozen=True, eq=False)
 class Debiased:
-    """What came out.
+    """The result of polishing and refitting.
 
     Args:
-        found: a population a stage: configurations beside those that they come from.
+        found: a population for each stage, beside the one that it comes from.
         notes: what the reader should know of it.
     """
 
@@ -52,7 +52,7 @@ class Debiased:
 
 
 class Debiasing:
-    r"""Polishes, refits, or one after the other, the configurations that make zeros, from their best moments.
+    r"""Polishing and refitting, one after the other, of sparse configurations from their best evaluations.
 
     With data loss f on the rows that a member sees, nonsmooth penalties h, which make the zeros, and
     the rest r of its configuration,
@@ -82,7 +82,7 @@ class Debiasing:
         self.problem, self.settings, self.tell, self.stop = problem, settings, tell, stop
 
     def run(self, trained: Trained, budget: Budget) -> Debiased:
-        """What becomes of a population, which stays as it is; where time is short, of its best configurations alone."""
+        """Debias copies of the configurations of a population; where time is short, of its best ones only."""
         asked = self.settings.stages
         able = _candidates(self.problem, trained, asked)
         if not able:
@@ -115,7 +115,7 @@ class Debiasing:
     def _training(
         self, stage: Stage, start: Trained, configurations: Sequence[Configuration], time: Budget
     ) -> Training:
-        """A stage of configurations that stand where `start` does."""
+        """Make the training of a stage, from the parameters of `start`."""
         settings, polish = self.settings, stage == "polish"
         turn = settings.stages.index(stage)
         steps = min(_POLISH_STEPS if polish else max(1, int(_REFIT_SHARE * settings.max_steps)), settings.max_steps)
@@ -140,7 +140,7 @@ class Debiasing:
         )
 
     def _affordable(self, stage: Stage, best: Trained, time: Budget) -> int:
-        """How many configurations the time is enough for."""
+        """Count the configurations that the time is enough for."""
         if time.limit is None:
             return sys.maxsize
         if time.left <= 0:
@@ -167,10 +167,10 @@ def _candidates(problem: Problem, trained: Trained, stages: tuple[Stage, ...]) -
 
 
 def _polished(configuration: Configuration) -> Configuration:
-    """What acts on a configuration that is polished."""
+    """Return the configuration for polishing: no dropout, and a smaller learning rate."""
     return replace(configuration, dropout=0.0, lr=_POLISH_LR * configuration.lr)
 
 
 def _refit(configuration: Configuration) -> Configuration:
-    """What acts on a configuration that is refit."""
+    """Return the configuration for refitting: without sparsity penalties."""
     return replace(configuration, rules=tuple(rule for rule in configuration.rules if not rule.induces_zeros))

@@ -13,10 +13,10 @@ from thinnet.tabular.population._configuration import Configuration
 
 
 def population(count: int, *, rows: int, classification: bool, rng: np.random.Generator) -> list[Configuration]:
-    """`count` configurations: first the textbook's regularizers one by one, then random mixtures of them.
+    """Sample a population: the textbook's regularizers one by one first, then random combinations of them.
 
-    Penalty strengths shrink with the number of rows, λ/m as in the textbook: what holds for a mean loss over a thousand
-    rows is a tenth of it over ten thousand.
+    Penalty strengths shrink with the number of rows, λ/m as in the textbook: a strength for the mean loss over a
+    thousand rows is a tenth of it over ten thousand.
 
     Args:
         count: how many.
@@ -37,7 +37,9 @@ def population(count: int, *, rows: int, classification: bool, rng: np.random.Ge
         Configuration(dropout=0.1),
         Configuration((WeightDecay(0.1),)),
     ]
-    return (singles + [_mixture(per_row, classification, rng) for _ in range(count - len(singles))])[:count]
+    return (singles + [_random_configuration(per_row, classification, rng) for _ in range(count - len(singles))])[
+        :count
+    ]
 
 
 ENCODINGS = ((), ("bins",), ("slow",), ("fast",), ("bins", "slow"), ("bins", "fast"))
@@ -47,7 +49,7 @@ ENCODINGS = ((), ("bins",), ("slow",), ("fast",), ("bins", "slow"), ("bins", "fa
 def offspring(
     parents: Sequence[Configuration], count: int, *, classification: bool, rng: np.random.Generator
 ) -> list[Configuration]:
-    """`count` configurations near good ones: each has the traits of one or two parents, every strength moved a little.
+    """Vary good configurations: each child has the traits of one or two parents, every strength moved a little.
 
     Where the parent is not regularized at all, the child has a little dropout: the same again would teach nothing.
 
@@ -83,8 +85,8 @@ def _nearby_rate(parent: Configuration, rng: np.random.Generator) -> float:
     return float(np.clip(parent.dropout + rng.normal(0, 0.07), 0, 0.6)) if parent.dropout else 0.0
 
 
-def _mixture(per_row: float, classification: bool, rng: np.random.Generator) -> Configuration:
-    """A random mixture from the published priors of tuned tabular networks, each part on or off."""
+def _random_configuration(per_row: float, classification: bool, rng: np.random.Generator) -> Configuration:
+    """Sample each part, on or off, from the published priors of tuned tabular networks."""
 
     def log_uniform(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))

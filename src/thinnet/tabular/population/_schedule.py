@@ -1,4 +1,4 @@
-"""When a training of a stack anneals, halves and ends, within a time limit."""
+"""The learning rate schedule and the length of a training, within a time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WARMUP = 0.03
 
 @dataclass
 class Schedule:
-    """Counts the steps of one training, and shortens it to end within its budget.
+    """A counter of steps that sets the learning rate, and shortens a training to end within its budget.
 
     Without a limit that binds, everything it says depends on the number of steps alone, so results repeat exactly.
     The share done moves with the work: a shortened training anneals sooner, it is not cut off.
@@ -33,7 +33,7 @@ class Schedule:
 
     @property
     def done(self) -> float:
-        """Share of the steps taken."""
+        """Share of the steps that were taken."""
         return min(1.0, self.step / self.total)
 
     @property
@@ -42,13 +42,13 @@ class Schedule:
         return self.step >= self.total or self.budget.left <= 0
 
     def lr_factor(self) -> float:
-        """Linear warm-up, then half a cosine down to zero."""
+        """Compute the factor of the learning rate: a linear warm-up, then half a cosine down to zero."""
         if self.done < _WARMUP:
             return (self.step + 1) / (_WARMUP * self.total + 1)
         return 0.5 * (1 + math.cos(math.pi * (self.done - _WARMUP) / (1 - _WARMUP)))
 
     def spent(self, steps: int, seconds: float, members: int) -> None:
-        """Learn what `steps` of `members` cost, evaluation included, and fit what is left of the training to the time.
+        """Record the cost of `steps` of `members`, evaluation included, and fit the rest of the training to the time.
 
         It is never longer than it was planned to be; a training once shortened grows again when members leave early.
         """

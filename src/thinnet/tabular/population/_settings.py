@@ -1,4 +1,4 @@
-"""How a population is trained."""
+"""The settings of the training of a population."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from thinnet.tabular.population._configuration import Stage
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train: see the estimators' parameters of the same names.
+    """The settings of a training: see the estimators' parameters of the same names.
 
-    `stages` are what becomes of configurations that make zeros, after the last round.
+    `stages` follow the last round, for configurations that make zeros.
     """
 
-    n_mixes: int
+    n_configurations: int
     n_rounds: int
     hidden: Sequence[int]
     max_steps: int
@@ -28,10 +28,10 @@ class Settings:
 
     @classmethod
     def of(cls, estimator: Any, rows: int, seed: int) -> Self:
-        """Those of an estimator for a table of so many rows."""
+        """Take the settings of an estimator for a table of so many rows."""
         stages: list[tuple[Stage, bool]] = [("polish", estimator.polish), ("refit", estimator.refit)]
         return cls(
-            estimator.n_mixes,
+            estimator.n_configurations,
             estimator.n_rounds,
             tuple(estimator.hidden),
             estimator.max_steps,
@@ -42,5 +42,5 @@ class Settings:
 
 
 def _batch_size(rows: int) -> int:
-    """Small tables need more steps, not more epochs: about 40 steps an epoch, within what keeps the cores busy."""
+    """Choose about 40 steps an epoch, within sizes that keep the cores busy: small tables need steps, not epochs."""
     return int(np.clip(2 ** round(np.log2(rows / 40)), 32, 256))

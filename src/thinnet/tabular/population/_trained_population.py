@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass
 class Trace:
-    """What happened to one member: its curve and its best moment."""
+    """The learning curve of a member, and its best evaluation."""
 
     configuration: int
     fold: int
@@ -33,7 +33,7 @@ class Trace:
         return self.held_out[self.best] if self.best >= 0 else float("inf")
 
     def resumed(self) -> Trace:
-        """The curve of a training that goes on from the best moment of this one."""
+        """Return the curve of a training that continues from the best evaluation of this one."""
         assert self.best >= 0
         epochs, train, held_out = ([values[self.best]] for values in (self.epochs, self.train, self.held_out))
         return Trace(self.configuration, self.fold, epochs, train, held_out, best=0)
@@ -41,7 +41,7 @@ class Trace:
 
 @dataclass
 class Trained:
-    """A population after training: every member at its best moment.
+    """A population after training, every member at its best evaluation.
 
     `stack` holds them all, the folds of a configuration in turn (member `m * folds + f`); `oof_MNC` their held-out
     predictions.
@@ -55,13 +55,13 @@ class Trained:
     """Which configurations have a prediction for every row."""
 
     def scores(self) -> Floats:
-        """Held-out loss of every configuration, (M,): the mean over its folds, infinite where one of them has none."""
+        """Compute the held-out loss of every configuration, (M,): the mean over folds, infinite where one has none."""
         scores = np.array([trace.score for trace in self.traces], dtype=np.float64)
         means: Floats = scores.reshape(len(self.configurations), -1).mean(1)
         return means
 
     def zeros(self, k: int) -> float:
-        """Share of exact zeros among the weights of member k, those of inputs it never sees left out."""
+        """Compute the share of exact zeros among the weights of member k, inputs that it does not see left out."""
         inputs = self.stack.members[k].inputs
         weights = [w[k] for w in self.stack.weights]
         if inputs is not None:
@@ -69,7 +69,7 @@ class Trained:
         return float(sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights))
 
     def part(self, chosen: Sequence[int]) -> Trained:
-        """Some of the configurations, in this order, apart from the others."""
+        """Copy some of the configurations, in this order."""
         folds = len(self.traces) // len(self.configurations)
         members = [m * folds + f for m in chosen for f in range(folds)]
         stack = copy.deepcopy(self.stack)
@@ -83,7 +83,7 @@ class Trained:
         )
 
     def join(self, other: Trained) -> None:
-        """Another population, trained on the same problem, comes in."""
+        """Append another population that was trained on the same problem."""
         self.traces += [
             replace(trace, configuration=trace.configuration + len(self.configurations)) for trace in other.traces
         ]

@@ -61,6 +61,7 @@ def without_the_middle_head() -> dict[str, dict[int, list[int]]]:
 each = pytest.mark.parametrize("attend", [fused, causal, by_hand, summed, masked])
 
 
+@pytest.mark.slow
 @each
 @torch.no_grad()
 def test_a_head_that_nobody_reads_goes(kept: Callable, attend: Callable[..., Tensor]) -> None:

@@ -96,6 +96,7 @@ def test_what_meets_an_input_stays(kept: Callable, reasons: Callable) -> None:
     assert "add: meets a dimension of fixed size" in reasons(model, *inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "meet",
     [
@@ -152,6 +153,7 @@ def test_a_scale_of_zero_silences(kept: Callable) -> None:
     assert kept(shifted, normal(4, 3)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "at_zero"),
     [

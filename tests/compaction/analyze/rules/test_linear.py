@@ -167,6 +167,7 @@ class Written(nn.Module):
         return self.product(torch.relu(self.up(x)), self.down)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "product",
     [
@@ -214,6 +215,7 @@ def addmm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.addmm(bias, x, weight.T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("product", [F.linear, convolve, addmm])
 @pytest.mark.parametrize("example", [0.0, 1.0])
 @torch.no_grad()
@@ -248,6 +250,7 @@ class Summed(nn.Module):
         return torch.addmm(self.bias, torch.sigmoid(self.up(x)), self.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2,), (1,), (1, 2), (4, 1), (4, 2), ()])
 @torch.no_grad()
 def test_a_constant_goes_to_a_bias_with_a_place_for_each_output(

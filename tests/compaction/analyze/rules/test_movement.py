@@ -28,6 +28,7 @@ def without(*gone: int) -> dict[int, list[int]]:
     return {0: [i for i in range(6) if i not in gone]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("move", "column"),
     [
@@ -49,6 +50,7 @@ def test_a_node_is_followed(kept: Callable, move: Callable[[Tensor], Tensor], co
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "move",
     [

@@ -99,6 +99,7 @@ def test_rms_norm_counts_what_is_not_zero(kept: Callable) -> None:
     assert kept(model, normal(4, 3)) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4,), (3, 4)])
 @pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm])
 @torch.no_grad()
@@ -139,6 +140,7 @@ class Sideways(nn.Module):
         return self.down(self.norm(self.up(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [nn.GroupNorm(2, 4), nn.InstanceNorm1d(4), nn.InstanceNorm1d(4, affine=True)])
 @torch.no_grad()
 def test_pixels_are_counted(kept: Callable, reasons: Callable, norm: nn.Module) -> None:

@@ -41,6 +41,7 @@ POOLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimensions", "pool"), POOLS)
 @torch.no_grad()
 def test_channels_go_through(kept: Callable, dimensions: int, pool: Callable[[Tensor], Tensor]) -> None:

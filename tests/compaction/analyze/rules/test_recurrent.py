@@ -109,6 +109,7 @@ def assert_gradients(model: nn.Module, small: nn.Module, kept: dict[str, dict[st
         torch.testing.assert_close(after[name].grad, gradient, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "both", "batch_first", "bias"),
     [(1, False, True, True), (2, True, False, False), (2, False, True, True), (1, True, False, True)],
@@ -450,6 +451,7 @@ class Loop(nn.Module):
         return self.head(state[0] if isinstance(state, tuple) else state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("kind", CELLS)
 def test_cells_lose_silent_and_unread_units(kind: str, bias: bool) -> None:

@@ -35,6 +35,7 @@ def silenced(reduce: Callable[[Tensor], Tensor], reader: nn.Module | None = None
 REST = {"up.weight": {0: [0, 2, 4]}, "up.bias": {0: [0, 2, 4]}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reduce",
     [
@@ -52,6 +53,7 @@ def test_zeros_leave_a_sum(kept: Callable, reduce: Callable[[Tensor], Tensor]) -
     assert kept(silenced(reduce), normal(4, 3)) == REST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reduce",
     [
@@ -86,6 +88,7 @@ def test_other_dimensions_go_through(kept: Callable, reduce: Callable[[Tensor], 
     assert kept(model, normal(4, 6, 3)) == {**REST, "reader.weight": {1: [0, 2, 4]}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "reduce",
     [

@@ -13,7 +13,8 @@ from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze.rules._base import constant_rule, dependency_rule
 
 _POOLS = (
-    *(f"{kind}_pool{d}d" for kind in ("avg", "max", "adaptive_avg", "_adaptive_avg") for d in (1, 2, 3)),
+    *(f"{kind}_pool{d}d" for kind in ("avg", "max", "adaptive_avg") for d in (1, 2, 3)),
+    *(f"_adaptive_avg_pool{d}d" for d in (2, 3)),
     *(f"max_pool{d}d_with_indices" for d in (2, 3)),
     *(f"adaptive_max_pool{d}d" for d in (1, 2, 3)),
     *(f"upsample_{kind}" for kind in ("nearest1d", "nearest2d", "nearest3d", "linear1d", "bilinear2d", "trilinear3d")),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from thinnet.stack import Activation
-from thinnet.tabular.model._blocks import Block, blocks_of
-from thinnet.tabular.model._ensemble import Ensemble
+from thinnet.tabular.model._blocks import Block
+from thinnet.tabular.model._ensemble import FLOOR, Ensemble
 from thinnet.tabular.model.onnx._graph import Graph
 
-_FLOOR = 1e-15
-"""Probabilities are at least this before they are sharpened."""
+if TYPE_CHECKING:
+    from thinnet.stack import Activation
 
 
 def mixed(graph: Graph, ensemble: Ensemble, encoded: str, width: int) -> tuple[str, str]:
@@ -22,7 +23,7 @@ def mixed(graph: Graph, ensemble: Ensemble, encoded: str, width: int) -> tuple[s
         encoded: the encoded rows, (rows, width).
         width: their columns.
     """
-    outputs = [_block(graph, block, encoded, width) for block in blocks_of(ensemble.stack)]
+    outputs = [_block(graph, block, encoded, width) for block in ensemble.blocks]
     values = graph.add("Concat", *outputs, axis=0) if len(outputs) > 1 else outputs[0]
     values = graph.cast(values, "double")
     if ensemble.temperatures_K is not None:
@@ -40,12 +41,11 @@ def _block(graph: Graph, block: Block, encoded: str, width: int) -> str:
     """The outputs of the networks of a block, (k, rows, C) of floats."""
     seen = block.seen.tolist()
     h = encoded if seen == list(range(width)) else graph.columns(encoded, seen)
-    last = len(block.stack.weights) - 1
-    for i, (weight, bias) in enumerate(zip(block.stack.weights, block.stack.biases, strict=True)):
-        w_kIO, b_k1O = weight.detach().cpu().mT.numpy(), bias.detach().cpu().unsqueeze(1).numpy()
-        h = graph.add("MatMul", h, graph.constant(w_kIO, np.float32))
-        h = graph.add("Add", h, graph.constant(b_k1O, np.float32))
-        h = _activated(graph, h, block.stack.activation) if i < last else h
+    last = len(block.weights) - 1
+    for i, (weight, bias) in enumerate(zip(block.weights, block.biases, strict=True)):
+        h = graph.add("MatMul", h, graph.constant(weight.transpose(0, 2, 1), np.float32))
+        h = graph.add("Add", h, graph.constant(bias[:, None], np.float32))
+        h = _activated(graph, h, block.activation) if i < last else h
     return h
 
 
@@ -64,5 +64,5 @@ def _activated(graph: Graph, z: str, activation: Activation) -> str:
 
 
 def _sharpened(graph: Graph, mean: str, temperature: float) -> str:
-    powers = graph.add("Pow", graph.add("Max", mean, graph.constant(_FLOOR)), graph.constant(1 / temperature))
+    powers = graph.add("Pow", graph.add("Max", mean, graph.constant(FLOOR)), graph.constant(1 / temperature))
     return graph.add("Div", powers, graph.add("ReduceSum", powers, graph.constant([1], np.int64), keepdims=1))

@@ -1,4 +1,4 @@
-"""A fitted estimator as one ONNX file: the columns of a table in, predictions out."""
+"""A fitted model as one ONNX file: the columns of a table in, predictions out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from thinnet import __version__
 from thinnet.compaction.export import Exported, Port, Session, written
 from thinnet.errors import NotExportableError
 from thinnet.tabular.columns._synthetic_rows import made_up
+from thinnet.tabular.model._head import ClassHead, Head
+from thinnet.tabular.model._table_model import TableModel
 from thinnet.tabular.model.onnx._encoder import encoded, inputs_of
 from thinnet.tabular.model.onnx._ensemble import mixed
 from thinnet.tabular.model.onnx._graph import Graph
@@ -27,23 +28,29 @@ _ROWS, _LIMIT = 500, 1e-4
 _WHAT = "export_onnx"
 
 
-def write_onnx(estimator: Any, path: str | Path, *, dates: Dates) -> Exported:
-    """See `export_onnx` of the estimators."""
-    inputs = inputs_of(estimator.schema_)
-    _check(estimator, dates)
+def write_onnx(model: TableModel, path: str | Path, *, target: str, dates: Dates) -> Exported:
+    """Write a model as one ONNX file and compare its predictions, as `export_onnx` of the estimators says.
+
+    Args:
+        model: predicts.
+        path: the file.
+        target: name of the target, which the file says.
+        dates: what becomes of columns of dates.
+    """
+    inputs = inputs_of(model.schema)
+    _check(model, dates)
     graph = Graph(inputs)
-    width = len(estimator.encoder_.columns)
-    matrix = encoded(graph, estimator.encoder_, estimator.schema_)
-    mean, variance = mixed(graph, estimator.ensemble_, matrix, width)
-    outputs = _outputs(graph, estimator, mean, variance, {port.name for port in inputs})
-    facts = {"estimator": type(estimator).__name__, "target": estimator.target_name_}
-    if hasattr(estimator, "classes_"):
-        facts["classes"] = json.dumps(estimator.classes_.tolist(), ensure_ascii=False)
+    matrix = encoded(graph, model.encoder, model.schema)
+    mean, variance = mixed(graph, model.ensemble, matrix, len(model.encoder.columns))
+    outputs = _outputs(graph, model.head, mean, variance, {port.name for port in inputs})
+    facts = {"estimator": model.head.estimator, "target": target}
+    if isinstance(model.head, ClassHead):
+        facts["classes"] = json.dumps(model.head.classes.tolist(), ensure_ascii=False)
     content = graph.model(outputs, facts, __version__)
     place = Path(path).expanduser()
     with written(place, _WHAT) as partial:
         partial.write_bytes(content)
-        difference, tried = _compared(estimator, Session(partial))
+        difference, tried = _compared(model, Session(partial))
         if not difference <= _LIMIT:
             raise NotExportableError(
                 f"{_WHAT}: the file's predictions differ by {difference:.1e} of the largest, above {_LIMIT:.0e}; "
@@ -52,11 +59,11 @@ def write_onnx(estimator: Any, path: str | Path, *, dates: Dates) -> Exported:
     return Exported(place, "ONNX", len(content), tuple(inputs), tuple(port for _, port in outputs), difference, tried)
 
 
-def _check(estimator: Any, dates: Dates) -> None:
+def _check(model: TableModel, dates: Dates) -> None:
     """Refuse what ONNX cannot carry."""
     if dates not in ("refuse", "days"):
         raise ValueError(f'{_WHAT}: `dates` must be "refuse" or "days", got {dates!r}.')
-    columns = estimator.schema_.columns
+    columns = model.schema.columns
     dated = [column.name for column in columns if column.kind == "datetime"]
     if dated and dates == "refuse":
         raise NotExportableError(
@@ -67,26 +74,26 @@ def _check(estimator: Any, dates: Dates) -> None:
         raise NotExportableError(f"{_WHAT}: ONNX inputs need names, and a column has none. Name it, and fit again.")
 
 
-def _outputs(graph: Graph, estimator: Any, mean: str, variance: str, taken: set[str]) -> list[tuple[str, Port]]:
+def _outputs(graph: Graph, head: Head, mean: str, variance: str, taken: set[str]) -> list[tuple[str, Port]]:
     """What the file gives: values of the graph and what they are called."""
 
     def free(name: str) -> str:
         return name if name not in taken else free(f"{name}_")
 
-    if hasattr(estimator, "classes_"):
+    if isinstance(head, ClassHead):
         best = graph.add("ArgMax", mean, axis=1, keepdims=0)
-        values, kind = _classes(graph, estimator.classes_)
+        values, kind = _classes(graph, head.classes)
         label = graph.add("Gather", values, best, axis=0)
-        count = len(estimator.classes_)
+        count = len(head.classes)
         return [
             (label, Port(free("label"), kind, (None,), "the most probable class")),
             (mean, Port(free("probabilities"), "double", (None, count), "of every class, in the order of classes_")),
         ]
-    axis, scale = graph.constant([1], np.int64), graph.constant(estimator.scale_)
+    axis, scale = graph.constant([1], np.int64), graph.constant(head.scale)
     prediction = graph.add("Mul", graph.add("Squeeze", mean, axis), scale)
-    prediction = graph.add("Add", prediction, graph.constant(estimator.mean_))
-    spread = graph.add("Mul", graph.add("Squeeze", variance, axis), graph.constant(estimator.spread_.a))
-    deviation = graph.add("Sqrt", graph.add("Add", spread, graph.constant(estimator.spread_.b)))
+    prediction = graph.add("Add", prediction, graph.constant(head.mean))
+    spread = graph.add("Mul", graph.add("Squeeze", variance, axis), graph.constant(head.variance.a))
+    deviation = graph.add("Sqrt", graph.add("Add", spread, graph.constant(head.variance.b)))
     return [
         (prediction, Port(free("prediction"), "double", (None,), "the predicted number")),
         (graph.add("Mul", deviation, scale), Port(free("std"), "double", (None,), "its standard deviation")),
@@ -105,24 +112,22 @@ def _classes(graph: Graph, classes: NDArray[Any]) -> tuple[str, str]:
     return graph.texts([str(label) for label in classes]), "string"
 
 
-def _compared(estimator: Any, session: Session) -> tuple[float, int]:
-    """How far the file is from the estimator, relative to the largest prediction, and on how many rows."""
-    frame = made_up(estimator.encoder_, estimator.schema_, _ROWS)
+def _compared(model: TableModel, session: Session) -> tuple[float, int]:
+    """How far the file is from the model, relative to the largest prediction, and on how many rows."""
+    frame = made_up(model.encoder, model.schema, _ROWS)
     # one row by itself, too: the number of rows is free
-    return max(_difference(estimator, session, rows) for rows in (frame, frame[:1])), len(frame)
+    return max(_difference(model, session, rows) for rows in (frame, frame[:1])), len(frame)
 
 
-def _difference(estimator: Any, session: Session, frame: pd.DataFrame) -> float:
+def _difference(model: TableModel, session: Session, frame: pd.DataFrame) -> float:
     first, second = session.run({name: frame[name].to_numpy() for name in session.inputs})
-    x_ND = torch.from_numpy(estimator.encoder_.encode(frame))
-    mean_NC, variance_NC = estimator.ensemble_.outputs(x_ND)
-    if hasattr(estimator, "classes_"):
+    mean_NC, variance_NC = model.outputs_of(frame)
+    if isinstance(model.head, ClassHead):
         # the label of the file's own probabilities: rounding may decide between two that are equal
-        right = np.array_equal(first, estimator.classes_[second.argmax(1)])
+        right = np.array_equal(first, model.head.classes[second.argmax(1)])
         return _apart(mean_NC, second) if right else np.inf
-    mean = estimator.mean_ + estimator.scale_ * mean_NC[:, 0]
-    std = estimator.scale_ * estimator.spread_.std(variance_NC[:, 0])
-    return max(_apart(mean, first), _apart(std, second))
+    prediction, std = model.head.predict(mean_NC, variance_NC), model.head.std(variance_NC)
+    return max(_apart(prediction, first), _apart(std, second))
 
 
 def _apart(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
