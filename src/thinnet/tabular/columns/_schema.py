@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from thinnet._suggest import near_misses
 from thinnet.errors import DataError
 from thinnet.tabular.columns._cells import Kind, infer_kind, read_column
 from thinnet.tabular.columns._data_errors import as_data_error
@@ -111,7 +111,7 @@ class Schema:
         if not missing:
             return
         spare = sorted(given - {column.name for column in self.columns})
-        near = {name: difflib.get_close_matches(name, spare, n=1) for name in missing[:5]}
+        near = {name: near_misses(name, spare, most=1) for name in missing[:5]}
         told = [f"{name!r} (did you mean {close[0]!r}?)" if close else repr(name) for name, close in near.items()]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise DataError(
