@@ -3,7 +3,7 @@
 import gc
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,8 +15,17 @@ import thinnet as tn
 from thinnet.tabular import ThinNetClassifier, ThinNetRegressor
 
 
+@pytest.fixture(autouse=True, scope="module")
+def only_what_is_new() -> Iterator[None]:
+    """Leave out the objects that were there before: there are so many that looking at them takes seconds each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def alive() -> int:
-    """Bytes of the storages of all tensors, those of a compiler's traces left out, which hold no data."""
+    """Bytes of the storages of new tensors, those of a compiler's traces left out, which hold no data."""
     gc.collect()
     with warnings.catch_warnings():  # looking at every object meets deprecated ones
         warnings.simplefilter("ignore")
