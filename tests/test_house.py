@@ -45,7 +45,7 @@ FLOORS_INSIDE = {
         {"_checkpoint", "_progress", "_time_plan", "_validate_parameters"},
         {"columns"},
         {"population", "model"},
-        {"features", "model.onnx", "_freeze"},
+        {"features", "model.onnx", "_networks_as_arrays"},
         {"_select"},
         {"_leaderboard"},
         {"_fit"},

@@ -1,4 +1,4 @@
-"""Optional dependencies."""
+"""Optional dependencies: the error for a missing one names the extra to install."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from torch import Tensor, nn
 
 import thinnet as tn
 from thinnet.ensemble import _passes
+from thinnet.ensemble._mc_mode import randomized
 from thinnet.ensemble._noise import Block, Source
 from thinnet.ensemble._passes import Passes
-from thinnet.ensemble._randomized import randomized
 
 SAMPLES = 5
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from thinnet.penalties import _group_sums
+from thinnet.penalties._group_members import Members
 from thinnet.penalties._group_sums import add_to_groups, group_sizes, group_zeros, parts_of
-from thinnet.penalties._members import Members
 
 MEMBERS = Members({"a": (1, [5, -1, 3, 5]), "b": (0, [3, 5, 3]), "c": (0, [-1, 5])})
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
-from thinnet.search._average import Average
+from thinnet.search._polyak_average import Average
 from thinnet.search._snapshot import Snapshot, Stateful
 
 from .networks import perceptron, regression

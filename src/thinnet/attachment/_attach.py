@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.attachment._attachment import ATTACHED, Attachment, Mode
-from thinnet.attachment._connections import Connections
+from thinnet.attachment._drop_connect_masks import Connections
 from thinnet.attachment._support import refuse
 from thinnet.errors import NoEffectWarning, PlanWarning
 from thinnet.plan import Finding, Plan

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from thinnet.attachment._connections import Connections
+from thinnet.attachment._drop_connect_masks import Connections
 from thinnet.attachment._joint_step import joint_step_
 from thinnet.attachment._kernels import Scratch
 from thinnet.attachment._metric import Metric, Moment, metric_of, next_gain, number, observe

@@ -1,4 +1,4 @@
-"""thinnet compact."""
+"""`thinnet compact`: make a saved model smaller, and save it in a place of its own."""
 
 from __future__ import annotations
 

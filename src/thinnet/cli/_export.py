@@ -1,4 +1,4 @@
-"""thinnet export."""
+"""`thinnet export`: write a saved model to a file of another format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""thinnet fit and thinnet path."""
+"""`thinnet fit` and `thinnet path`: train on a table from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""thinnet predict."""
+"""`thinnet predict`: predictions of a saved model for a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet and Feather."""
+"""Reading of Parquet and Feather files."""
 
 from __future__ import annotations
 

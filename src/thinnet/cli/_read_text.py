@@ -1,4 +1,4 @@
-"""CSV and TSV: a first look that refuses by name, then pandas."""
+"""Reading of CSV and TSV files; one that cannot be read is refused with the reason and the remedy."""
 
 from __future__ import annotations
 

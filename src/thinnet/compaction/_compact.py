@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from thinnet.compaction._report import Report, report_of
-from thinnet.compaction._search import search
+from thinnet.compaction._smallest_equal import search
 from thinnet.compaction.analyze._inputs import ExampleInputs, Inputs
 from thinnet.compaction.prove._check import check
 from thinnet.compaction.shrink._optimizer import check_optimizer, point_at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from thinnet.compaction._potential import dependencies_of
+from thinnet.compaction._compactable import dependencies_of
 from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._inputs import ExampleInputs
 from thinnet.errors import NotCompactableError

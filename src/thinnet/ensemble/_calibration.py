@@ -8,10 +8,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from thinnet.ensemble._check_targets import targets_of
 from thinnet.ensemble._coverage import Coverage, coverage_of
 from thinnet.ensemble._predictions import Predictions
 from thinnet.ensemble._reliability import Reliability, reliability
-from thinnet.ensemble._targets import targets_of
 
 
 def calibration(

@@ -1,4 +1,4 @@
-"""Monte Carlo dropout."""
+"""`mc_predict`: predictions from many forward passes with dropout on (Monte Carlo dropout)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from thinnet.ensemble._check_targets import Probabilities
+from thinnet.ensemble._mc_mode import randomized
 from thinnet.ensemble._noise import Source
 from thinnet.ensemble._passes import Passes
 from thinnet.ensemble._predictions import Predictions
-from thinnet.ensemble._randomized import randomized
-from thinnet.ensemble._targets import Probabilities
 
 OutputActivation = Literal["softmax", "sigmoid"] | Callable[[Tensor], Tensor]
 

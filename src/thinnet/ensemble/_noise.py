@@ -15,7 +15,7 @@ from torch import Tensor
 
 from thinnet._random import splitmix64, splitmix64_array_, threshold
 from thinnet.dropout import Noise
-from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
+from thinnet.ensemble._hashed_masks import hashed_mask, hashed_words, unit
 
 
 @dataclass(frozen=True)

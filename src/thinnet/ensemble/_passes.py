@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterator
 import torch
 from torch import Tensor, nn
 
+from thinnet.ensemble._mc_mode import Randomized
 from thinnet.ensemble._noise import Block
-from thinnet.ensemble._randomized import Randomized
 
 _AT_ONCE = 1 << 18
 """Elements of the largest tensor known in a forward pass: so many stay in the cache."""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from thinnet.ensemble._check_targets import Probabilities, targets_of
 from thinnet.ensemble._likelihood import mixture_log_density, mixture_log_probability
-from thinnet.ensemble._targets import Probabilities, targets_of
 from thinnet.ensemble._temperature_scaling import fitted_temperature, tempered
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from thinnet._strength import precise
 from thinnet._weight_groups import roots
 from thinnet.penalties._group_lasso import outcome_norms
+from thinnet.penalties._group_members import Members, Memberships
 from thinnet.penalties._group_sums import add_to_groups, group_sizes, group_zeros, parts_of
 from thinnet.penalties._joint_penalty import JointPenalty
-from thinnet.penalties._members import Members, Memberships
 
 
 def coupled_group_lasso(ws: Mapping[str, Tensor], strength: float, members: Memberships) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from thinnet._strength import precise
-from thinnet.penalties._members import Members
+from thinnet.penalties._group_members import Members
 
 BLOCK = 2**18
 """Elements a block and thread: temporaries that stay in a CPU's cache cost a fraction of what others do."""

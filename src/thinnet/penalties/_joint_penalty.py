@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from thinnet.penalties._base import Penalty
-from thinnet.penalties._members import Members, Memberships
+from thinnet.penalties._group_members import Members, Memberships
 from thinnet.rule import Acts, GroupedBy
 
 

@@ -1,4 +1,4 @@
-"""The checks behind `Plan.findings`."""
+"""Checks of a plan against its model and optimizer, each of which yields findings."""
 
 from __future__ import annotations
 

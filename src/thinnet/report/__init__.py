@@ -2,11 +2,11 @@
 
 from thinnet.report._compaction import write_compaction
 from thinnet.report._finding import finding
+from thinnet.report._fit_page import write_report
+from thinnet.report._fit_results import UNREGULARIZED, Curve, Results, Weights
 from thinnet.report._numbers import number, share
-from thinnet.report._page import write_report
 from thinnet.report._path import path_finding, write_path
 from thinnet.report._path_results import PathResults
-from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
 
 __all__ = [
     "UNREGULARIZED",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from thinnet.compaction import Report
 from thinnet.report._file import write_page
-from thinnet.report._page import piece, templates
+from thinnet.report._fit_page import piece, templates
 
 
 @dataclass(frozen=True)

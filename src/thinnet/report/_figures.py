@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from thinnet.report._results import Curve
+from thinnet.report._fit_results import Curve
 
 BINS = 41
 """Bins of a weight histogram: odd, so that one bin is centred on zero."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from thinnet.report._fit_results import UNREGULARIZED
 from thinnet.report._numbers import number
-from thinnet.report._results import UNREGULARIZED
 
 if TYPE_CHECKING:
     import pandas as pd

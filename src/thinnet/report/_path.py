@@ -11,8 +11,8 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from thinnet.report._file import write_page
+from thinnet.report._fit_page import Panel, embed, piece, templates
 from thinnet.report._numbers import number
-from thinnet.report._page import Panel, embed, piece, templates
 from thinnet.report._path_figures import error_figure, line_figure
 from thinnet.report._path_results import PathResults
 

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from thinnet.search._average import Average
 from thinnet.search._losses import Losses
 from thinnet.search._penalized_model import PenalizedModel
+from thinnet.search._polyak_average import Average
 from thinnet.search._snapshot import Snapshot, Stateful
 from thinnet.search._task import Settings, Task
 

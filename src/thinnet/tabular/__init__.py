@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thinnet.tabular.columns._target import Task, infer_task
     from thinnet.tabular.model._compacted import CompactedTable
     from thinnet.tabular.model._folder import check_destination, size_of
-    from thinnet.tabular.model._save_load import read_model
+    from thinnet.tabular.model._saved_model import read_model
     from thinnet.tabular.model._table_model import TableModel
 
 __all__ = [
@@ -42,7 +42,7 @@ _MODULES = {
     "check_destination": "model._folder",
     "infer_task": "columns._target",
     "load": "_load",
-    "read_model": "model._save_load",
+    "read_model": "model._saved_model",
     "size_of": "model._folder",
 }
 """The module of each name, imported when the name is first used (PEP 562): predicting imports no training code."""

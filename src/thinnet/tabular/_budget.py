@@ -1,4 +1,4 @@
-"""A time budget."""
+"""Time limits: the time spent and what is left."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._interrupt import deferred_interrupt
 from thinnet.tabular.population._polish_refit import Debiased, Debiasing
 from thinnet.tabular.population._rounds import plan_rounds, train_rounds
-from thinnet.tabular.population._sampling import population
+from thinnet.tabular.population._sample_configurations import population
 from thinnet.tabular.population._saved_trainings import SavedTrainings
 from thinnet.tabular.population._settings import Settings
 from thinnet.tabular.population._trained_population import Floats, Trained

@@ -15,7 +15,7 @@ from thinnet.report import Results, write_report
 from thinnet.tabular._feature_selector import FeatureSelector
 from thinnet.tabular.model._compact import compact_model
 from thinnet.tabular.model._compacted import CompactedTable
-from thinnet.tabular.model._save_load import Saved, read_saved, write_model
+from thinnet.tabular.model._saved_model import Saved, read_saved, write_model
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from thinnet.tabular._estimator import ThinNetClassifier, ThinNetRegressor
-from thinnet.tabular.model._save_load import read_saved
+from thinnet.tabular.model._saved_model import read_saved
 
 
 def load(path: str | Path) -> ThinNetClassifier | ThinNetRegressor:

@@ -1,4 +1,4 @@
-"""The progress of a fit."""
+"""Progress of a fit as its callback is told: phase, share done, best score, time left."""
 
 from __future__ import annotations
 

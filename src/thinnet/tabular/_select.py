@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from thinnet.ensemble import greedy_selection, sharpened, temperature
-from thinnet.tabular._freeze import frozen
+from thinnet.tabular._networks_as_arrays import frozen
 from thinnet.tabular.model._ensemble import Ensemble, Floats
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._trained_population import Trained

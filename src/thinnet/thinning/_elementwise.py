@@ -1,4 +1,4 @@
-"""Operations that act on each neuron or channel separately."""
+"""Classification of operations: elementwise, homogeneous, pooling, reshape."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import learn
 from thinnet.tabular.features import _path as _feature_path
 from thinnet.tabular.features._path import FeaturePath, balanced, feature_path
-from thinnet.tabular.features._rounds import Rounds
+from thinnet.tabular.features._path_training import Rounds
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._folds import stratified_folds
 

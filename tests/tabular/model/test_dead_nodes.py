@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import thinnet as tn
-from thinnet.tabular.model._blocks import FUNCTIONS
 from thinnet.tabular.model._dead_nodes import Network, without_dead_nodes, without_unread_inputs
+from thinnet.tabular.model._network_blocks import FUNCTIONS
 
 
 def random_network(sizes: tuple[int, ...], seed: int, zeros: float) -> Network:

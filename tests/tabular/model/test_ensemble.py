@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from thinnet import L2
-from thinnet.tabular._freeze import frozen
+from thinnet.tabular._networks_as_arrays import frozen
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem

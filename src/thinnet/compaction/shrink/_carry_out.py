@@ -7,10 +7,10 @@ from torch import nn
 from thinnet.compaction.analyze._decide import Decision
 from thinnet.compaction.analyze._dependency_graph import DependencyGraph
 from thinnet.compaction.analyze._trace import operation, origin
-from thinnet.compaction.shrink._attributes import sizes_of
 from thinnet.compaction.shrink._repair import Attributes
 from thinnet.compaction.shrink._shrink import fold_, rescale_, shrink_
-from thinnet.compaction.shrink._sizes import shape_after
+from thinnet.compaction.shrink._size_attributes import sizes_of
+from thinnet.compaction.shrink._sizes_after import shape_after
 
 _WITHOUT_PARAMETERS = ("_native_batch_norm_legit_no_training", "batch_norm", "group_norm", "instance_norm")
 

@@ -1,4 +1,4 @@
-"""The shape of a compacted model on a freshly built one."""
+"""`rebuild`: give a freshly built model the shape of a compacted one, from its recipe."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from thinnet.compaction.analyze._slices import Kept, sliced, tensor_of
-from thinnet.compaction.shrink._attributes import settle_, sizes_of
+from thinnet.compaction.shrink._size_attributes import settle_, sizes_of
 
 
 @torch.no_grad()

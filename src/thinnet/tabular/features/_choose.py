@@ -1,4 +1,4 @@
-"""Selection of features by a regularization path, before the population is trained."""
+"""The choice of columns within a fit: run the path, narrow the schema, keep the result in the checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Dropped, Schema
 from thinnet.tabular.features._path import FeaturePath, balanced, feature_path
 from thinnet.tabular.features._path_json import path_from_json, path_to_json
-from thinnet.tabular.features._rounds import Rounds
+from thinnet.tabular.features._path_training import Rounds
 from thinnet.tabular.population._fold_data import Problem
 
 PHASE = "choosing features"

@@ -18,7 +18,7 @@ from thinnet.penalties import GroupLasso
 from thinnet.plan import Plan
 from thinnet.search import Point, RegularizationPath, path
 from thinnet.stack import Member, Stack
-from thinnet.tabular.features._rounds import OutOfTimeError, Rounds
+from thinnet.tabular.features._path_training import OutOfTimeError, Rounds
 from thinnet.tabular.population._fold_data import Problem
 
 HIDDEN = 32

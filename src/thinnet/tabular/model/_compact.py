@@ -11,9 +11,9 @@ import numpy as np
 from thinnet._timing import latencies
 from thinnet.errors import NotCompactableError
 from thinnet.tabular.columns._synthetic_rows import made_up
-from thinnet.tabular.model._blocks import Array, Block
 from thinnet.tabular.model._compacted import CompactedTable
 from thinnet.tabular.model._dead_nodes import narrowed
+from thinnet.tabular.model._network_blocks import Array, Block
 from thinnet.tabular.model._table_model import TableModel
 
 _ROWS = 1000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.tabular.model._blocks import FUNCTIONS, Array, Block
+from thinnet.tabular.model._network_blocks import FUNCTIONS, Array, Block
 
 if TYPE_CHECKING:
     from thinnet.stack import Activation

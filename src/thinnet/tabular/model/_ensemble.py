@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from thinnet.tabular.model._blocks import Block
+from thinnet.tabular.model._network_blocks import Block
 
 Floats = NDArray[np.float64]
 

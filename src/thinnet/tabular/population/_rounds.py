@@ -12,7 +12,7 @@ from thinnet.tabular._time_plan import TimePlan
 from thinnet.tabular.population._configuration import Configuration
 from thinnet.tabular.population._fold_data import Problem
 from thinnet.tabular.population._polish_refit import makes_zeros
-from thinnet.tabular.population._sampling import offspring
+from thinnet.tabular.population._sample_configurations import offspring
 from thinnet.tabular.population._saved_trainings import SavedTrainings
 from thinnet.tabular.population._schedule import Schedule
 from thinnet.tabular.population._settings import Settings

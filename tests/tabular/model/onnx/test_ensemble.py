@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 
 import thinnet as tn
 from thinnet.compaction.export import Port
-from thinnet.tabular._freeze import frozen
+from thinnet.tabular._networks_as_arrays import frozen
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model.onnx._ensemble import mixed
 from thinnet.tabular.model.onnx._graph import Graph

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thinnet.tabular.model._blocks import Block
 from thinnet.tabular.model._ensemble import FLOOR, Ensemble
+from thinnet.tabular.model._network_blocks import Block
 from thinnet.tabular.model.onnx._graph import Graph
 
 if TYPE_CHECKING:

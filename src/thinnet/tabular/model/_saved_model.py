@@ -1,4 +1,4 @@
-"""A fitted model as a folder, and back."""
+"""What a saved model keeps, as settings and arrays: weights, encoder, schema, head and the record of its fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thinnet._plain_json import to_plain
 from thinnet.errors import ModelFolderError
 from thinnet.tabular.columns._encoder import Encoder
 from thinnet.tabular.columns._schema import Schema
-from thinnet.tabular.model import _blocks, _preprocessing
+from thinnet.tabular.model import _network_blocks, _preprocessing
 from thinnet.tabular.model._ensemble import Ensemble
 from thinnet.tabular.model._folder import OBJECTS, Card, ModelFolder, damaged, read_folder, write_folder
 from thinnet.tabular.model._head import ClassHead, Head, NumberHead
@@ -51,7 +51,7 @@ def write_model(path: str | Path, model: TableModel, record: FitRecord, params: 
     from thinnet.tabular.model import _fit_record
 
     parts = [
-        _blocks.to_folder(model.ensemble.blocks),
+        _network_blocks.to_folder(model.ensemble.blocks),
         _preprocessing.to_folder(model.schema, model.encoder),
         _fit_record.to_folder(record),
     ]
@@ -102,7 +102,7 @@ def _model(folder: ModelFolder) -> TableModel:
     payload: dict[str, Any] = dict(folder.card.payload)
     schema, encoder = _columns(folder)
     ensemble = Ensemble(
-        _blocks.from_folder(payload, folder.arrays),
+        _network_blocks.from_folder(payload, folder.arrays),
         np.array(payload["weights"]),
         np.array(payload["temperatures"]) if "temperatures" in payload else None,
         payload["temperature"],

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
+from thinnet.ensemble._mc_mode import randomized
 from thinnet.ensemble._noise import Block, Source
-from thinnet.ensemble._randomized import randomized
 
 
 def attached() -> nn.Module:

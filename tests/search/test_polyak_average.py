@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import thinnet as tn
-from thinnet.search._average import Average
+from thinnet.search._polyak_average import Average
 
 from .networks import gradient_descent, linear, perceptron, regression
 

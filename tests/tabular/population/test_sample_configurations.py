@@ -3,7 +3,7 @@ import pytest
 
 from thinnet import L1, L2, ElasticNet, GroupLasso, MaxNorm, Rule, WeightDecay
 from thinnet.tabular.population._configuration import Configuration
-from thinnet.tabular.population._sampling import ENCODINGS, offspring, population
+from thinnet.tabular.population._sample_configurations import ENCODINGS, offspring, population
 
 
 def configurations(

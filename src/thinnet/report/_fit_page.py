@@ -13,8 +13,8 @@ import numpy as np
 from thinnet._extras import needed_for
 from thinnet.report._file import write_page
 from thinnet.report._finding import Row, headline, rows, unregularized
+from thinnet.report._fit_results import UNREGULARIZED, Curve, Results, Weights
 from thinnet.report._numbers import number, share
-from thinnet.report._results import UNREGULARIZED, Curve, Results, Weights
 
 with needed_for("a report"):
     import jinja2

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from thinnet._random import splitmix64_
-from thinnet.ensemble._hashed import hashed_mask, hashed_words, unit
+from thinnet.ensemble._hashed_masks import hashed_mask, hashed_words, unit
 
 CPU = torch.device("cpu")
 KEYS = np.array([5, 2**63 + 1, 2**64 - 3], np.uint64)

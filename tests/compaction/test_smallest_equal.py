@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import thinnet as tn
-from thinnet.compaction._search import _fix_more, search
+from thinnet.compaction._smallest_equal import _fix_more, search
 from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._label import FixedSizes
 from thinnet.compaction.shrink._repair import Failure
@@ -60,7 +60,7 @@ def test_more_sizes_are_kept_at_each_trial_until_all_are() -> None:
 
 
 def test_a_model_that_is_never_equal_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    import thinnet.compaction._search as module
+    import thinnet.compaction._smallest_equal as module
 
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
     with torch.no_grad():

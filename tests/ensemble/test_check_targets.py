@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import thinnet as tn
-from thinnet.ensemble._targets import targets_of
+from thinnet.ensemble._check_targets import targets_of
 
 
 def checked(pred: tn.Predictions, y: object) -> torch.Tensor:

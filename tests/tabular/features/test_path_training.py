@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from thinnet.stack import Member, Stack
 from thinnet.tabular._budget import Budget
-from thinnet.tabular.features._rounds import OutOfTimeError, Rounds
+from thinnet.tabular.features._path_training import OutOfTimeError, Rounds
 from thinnet.tabular.population._fold_data import Problem
 
 

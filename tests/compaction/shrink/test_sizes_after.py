@@ -11,7 +11,7 @@ from thinnet.compaction.analyze._inputs import Inputs
 from thinnet.compaction.analyze._label import label
 from thinnet.compaction.analyze._trace import operation, trace
 from thinnet.compaction.shrink._carry_out import carry_out_
-from thinnet.compaction.shrink._sizes import changes, shape_after
+from thinnet.compaction.shrink._sizes_after import changes, shape_after
 
 
 class Net(nn.Module):

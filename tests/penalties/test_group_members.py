@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from thinnet.penalties._members import Members
+from thinnet.penalties._group_members import Members
 
 PLAIN = {"a": (1, [7, -1, 2, 7]), "b": (0, [2, 9])}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from thinnet.tabular.model._blocks import FUNCTIONS, Block, from_folder, to_folder
+from thinnet.tabular.model._network_blocks import FUNCTIONS, Block, from_folder, to_folder
 
 RNG = np.random.default_rng(0)
 

@@ -18,7 +18,7 @@ from thinnet.compaction.prove._compare import run
 from thinnet.compaction.prove._equality import Proof, prove, rounding
 from thinnet.compaction.shrink._carry_out import carry_out_
 from thinnet.compaction.shrink._repair import Attributes, Expected, Failure, in_training, repair_
-from thinnet.compaction.shrink._sizes import changes
+from thinnet.compaction.shrink._sizes_after import changes
 from thinnet.errors import NotCompactableError
 
 _MOST = 12

@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from thinnet.stack import Stack
-from thinnet.tabular.model._blocks import Block
+from thinnet.tabular.model._network_blocks import Block
 
 
 def frozen(stack: Stack) -> tuple[Block, ...]:

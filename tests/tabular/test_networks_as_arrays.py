@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from thinnet.stack import Member, Stack
-from thinnet.tabular._freeze import frozen
+from thinnet.tabular._networks_as_arrays import frozen
 
 FEW, OTHERS = (True, False, True, False, True), (False, True, True, True, False)
 
