@@ -25,7 +25,7 @@ ALWAYS_SEEN: tuple[Part, ...] = ("numeric", "missing", "onehot")
 """The parts that say everything there is; the others say it again in another form."""
 
 SLOW, FAST = 1.0, 4.0
-"""PredictiveVariance of the frequencies of slow and fast waves, in radians per standard deviation."""
+"""Spread of the frequencies of slow and fast waves, in radians per standard deviation."""
 
 GROUPING_ROWS = 100
 """Smaller tables keep every category, however rare."""
