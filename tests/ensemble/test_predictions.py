@@ -64,7 +64,7 @@ def test_certainty_has_no_entropy() -> None:
 
 
 def test_agreement_has_no_mutual_information() -> None:
-    """PredictiveVariance samples raise it, from 0 to the whole entropy."""
+    """Spread samples raise it, from 0 to the whole entropy."""
     seen = []
     for gap in (0.0, 0.2, 0.5):
         p = torch.tensor([0.5 - gap, 0.5 + gap], dtype=torch.float64)
