@@ -25,8 +25,8 @@ def test_rows_name_what_holds_the_rest() -> None:
     assert rows["head"].removable == 0
     why = rows["first"].why
     assert why is not None and why.operation == "sort"
-    assert "test_potential.py" in why.where
-    assert "sort in Odd at test_potential.py" in str(potential)
+    assert "test_compactable.py" in why.where
+    assert "sort in Odd at test_compactable.py" in str(potential)
 
 
 def test_an_operation_without_a_rule_is_named() -> None:
