@@ -1,1 +1,1 @@
-"""Networks drawn at random, on which compaction has to be right whatever they are."""
+"""Networks on which compaction has to be right: drawn at random, and one with dead nodes."""
